@@ -23,7 +23,7 @@ const (
 	bulkheadMapSockets     = "sockets"
 	bulkheadProgBulkhead   = "bulkhead"
 	bulkheadVarBeatLimitNs = "beat_limit_ns"
-	bulkheadVarMaxFrame    = "max_frame"
+	bulkheadVarLargeFrames = "large_frames"
 	bulkheadVarWhole       = "whole"
 )
 
@@ -88,7 +88,7 @@ type bulkheadMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bulkheadVariableSpecs struct {
 	BeatLimitNs *ebpf.VariableSpec `ebpf:"beat_limit_ns"`
-	MaxFrame    *ebpf.VariableSpec `ebpf:"max_frame"`
+	LargeFrames *ebpf.VariableSpec `ebpf:"large_frames"`
 	Whole       *ebpf.VariableSpec `ebpf:"whole"`
 }
 
@@ -134,7 +134,7 @@ func (m *bulkheadMaps) Close() error {
 // It can be passed to loadBulkheadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bulkheadVariables struct {
 	BeatLimitNs *ebpf.Variable `ebpf:"beat_limit_ns"`
-	MaxFrame    *ebpf.Variable `ebpf:"max_frame"`
+	LargeFrames *ebpf.Variable `ebpf:"large_frames"`
 	Whole       *ebpf.Variable `ebpf:"whole"`
 }
 

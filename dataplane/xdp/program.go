@@ -18,7 +18,7 @@ type Options struct {
 	Interface string // name, for messages and pins
 	Index     int    // interface index
 	Generic   bool   // attach in generic mode
-	MaxFrame  int    // longest frame that the sockets can take, in bytes
+	MaxFrame  int    // longest frame that the sockets can take: SmallFrame or LargeFrame
 	BeatLimit time.Duration
 	Lanes     []Lane // the ports on the interface; numbered from 1 in this order
 	Pins      string // directory under a bpffs in which the link is pinned; "": not pinned
@@ -57,13 +57,17 @@ func load(beats *Beats, opts Options) (*ebpf.Collection, error) {
 	if err != nil {
 		return nil, err
 	}
+	large, ok := map[int]uint32{SmallFrame: 0, LargeFrame: 1}[opts.MaxFrame]
+	if !ok {
+		return nil, fmt.Errorf("frames of at most %d bytes: the program knows %d and %d", opts.MaxFrame, SmallFrame, LargeFrame)
+	}
 	whole := uint32(0)
 	if opts.Lanes[0].VLAN == 0 {
 		whole = 1
 	}
 	err = errors.Join(
 		spec.Variables["beat_limit_ns"].Set(uint64(opts.BeatLimit)),
-		spec.Variables["max_frame"].Set(uint32(opts.MaxFrame)),
+		spec.Variables["large_frames"].Set(large),
 		spec.Variables["whole"].Set(whole))
 	if err != nil {
 		return nil, err

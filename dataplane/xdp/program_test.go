@@ -53,7 +53,7 @@ func newBench(t *testing.T, a, b xdp.Lane) *bench {
 func (s *bench) attach(port int, lane xdp.Lane, pins string) (p *xdp.Program, err error) {
 	err = s.lab.Gateway.Do(func() error {
 		p, err = xdp.Attach(s.beats, xdp.Options{
-			Interface: s.lab.Ports[port], Index: s.index[port], MaxFrame: 1792,
+			Interface: s.lab.Ports[port], Index: s.index[port], MaxFrame: xdp.SmallFrame,
 			BeatLimit: beatLimit, Lanes: []xdp.Lane{lane}, Pins: pins,
 		})
 		return err

@@ -22,6 +22,13 @@ const (
 	MaxLanes  = 64
 )
 
+// The longest frames that sockets take, in bytes: a frame of packet memory of
+// 2,048 or 4,096 bytes less the headroom that the kernel leaves.
+const (
+	SmallFrame = 2048 - 256
+	LargeFrame = 4096 - 256
+)
+
 // Cause says why the program did not hand a frame to a socket. The numbers are
 // those of enum cause in bpf/bulkhead.c.
 type Cause uint8

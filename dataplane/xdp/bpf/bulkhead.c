@@ -17,6 +17,10 @@ char LICENSE[] SEC("license") = "Dual Apache-2.0 and GPL";
 enum {
 	MAX_QUEUES = 256, // per interface
 	MAX_LANES = 64,	  // ports on one interface, and lane 0: frames of no port
+
+	// Frames of packet memory, 2048 or 4096 bytes, less the headroom of 256.
+	SMALL_FRAME = 2048 - 256,
+	LARGE_FRAME = 4096 - 256,
 };
 
 // Why the program did not hand a frame on. xdp.Cause in Go has the same numbers.
@@ -24,7 +28,7 @@ enum cause { QUEUE_UNBOUND, FAIL_CLOSED, FAIL_OPEN, OVERSIZE, NO_LANE, CAUSES };
 
 // Set before the program is loaded.
 volatile const __u64 beat_limit_ns; // how old a beat may be
-volatile const __u32 max_frame;	    // longest frame that a socket can take, in bytes
+volatile const __u32 large_frames;  // the longest frame that a socket can take: LARGE_FRAME, else SMALL_FRAME
 volatile const __u32 whole;	    // 1: one port takes all frames; 0: ports by VLAN
 
 struct {
@@ -183,6 +187,19 @@ static __always_inline int refuse(struct xdp_md *ctx, enum cause why)
 	return XDP_DROP;
 }
 
+// Whether the frame is too long for packet memory. Only a constant may be added
+// to the pointer, since the loader has no CAP_PERFMON; left to itself, clang
+// makes one addition of the two, of a variable.
+static __always_inline int oversize(struct xdp_md *ctx)
+{
+	void *last = (void *)(long)ctx->data;
+	if (large_frames)
+		asm volatile("%0 += %1" : "+r"(last) : "i"(LARGE_FRAME));
+	else
+		asm volatile("%0 += %1" : "+r"(last) : "i"(SMALL_FRAME));
+	return last < (void *)(long)ctx->data_end;
+}
+
 // A queue without a socket is a fault as long as the gateway lives.
 static __always_inline int unbound(struct xdp_md *ctx, __u32 queue, __u64 now)
 {
@@ -196,7 +213,7 @@ int bulkhead(struct xdp_md *ctx)
 	__u64 now = bpf_ktime_get_coarse_ns();
 
 	if (beating(1 + queue, now)) {
-		if ((void *)(long)ctx->data + max_frame < (void *)(long)ctx->data_end)
+		if (oversize(ctx))
 			return refuse(ctx, OVERSIZE);
 		if (bpf_redirect_map(&sockets, queue, XDP_DROP) == XDP_REDIRECT)
 			return XDP_REDIRECT;

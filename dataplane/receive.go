@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"bulkhead/dataplane/packet"
+)
+
+// receive takes a batch from an interface's ring. The fill ring is topped up
+// first: an empty fill ring and an empty receive ring would wait for each other.
+func (w *worker) receive(i int) int {
+	e := w.edges[i]
+	e.Refill()
+	n := e.Receive(w.descs[:])
+	for k := range n {
+		f := &w.batch[k]
+		f.desc = w.descs[k]
+		f.bytes = w.umem.Frame(f.desc.Addr, f.desc.Len)
+	}
+	return n
+}
+
+// parse reads each frame's headers and finds the port that it came by.
+func (w *worker) parse(i, n int) {
+	f := w.cell.ifaces[i]
+	for k := range n {
+		p := &w.batch[k]
+		packet.Parse(p.bytes, &p.info)
+		p.in = f.whole
+		if p.in == nil {
+			p.in = f.portOf(&p.info)
+		}
+		if p.in != nil {
+			w.tally.received(p.in, len(p.bytes))
+		}
+	}
+}
+
+// portOf sorts a frame by its outermost tag, which is then no longer part of
+// what policy and flow see: it says where the frame is, not what it is.
+func (f *iface) portOf(info *packet.Info) *port {
+	if info.Tags == 0 {
+		return nil
+	}
+	p := f.lanes[info.Tag&0xfff]
+	if p != nil {
+		info.VLAN[0], info.VLAN[1] = info.VLAN[1], 0
+	}
+	return p
+}

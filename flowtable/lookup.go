@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package flowtable
+
+import (
+	"sync/atomic"
+
+	"bulkhead/dataplane/packet"
+)
+
+// Touch reads the line of the hash's first bucket. Call it for every key of a
+// batch before the first Lookup, so that the misses of the cache overlap. The
+// result means nothing.
+func (r *region) Touch(h uint64) uint64 {
+	return atomic.LoadUint64(&r.tags[h&r.mask*bucketWords])
+}
+
+// Lookup finds the flow of a key whose hash is h.
+func (h *Handle) Lookup(k *packet.Key, hash uint64) (Ref, bool) {
+	ref := h.find(k, hash)
+	return ref, ref != 0
+}
+
+// LookupBatch finds the flows of many keys: refs[i] is that of keys[i], or 0,
+// and hashes[i] becomes the hash. The three slices have the same length, 64 at
+// best. It is quicker than Hash and Lookup one by one in a table that is
+// larger than the cache, because all buckets, then all entries, are asked for
+// before the first is waited for.
+func (h *Handle) LookupBatch(keys []packet.Key, hashes []uint64, refs []Ref) {
+	hashes, refs = hashes[:len(keys)], refs[:len(keys)]
+	for i := range keys {
+		hashes[i] = h.Hash(&keys[i])
+		h.Touch(hashes[i])
+	}
+	for i := range refs {
+		refs[i] = h.guess(hashes[i])
+	}
+	for i, ref := range refs {
+		if ref == 0 || !h.holds(ref, &keys[i]) {
+			refs[i] = h.find(&keys[i], hashes[i])
+		}
+	}
+}
+
+// guess is the first entry whose tag has the hash, and reads both of its lines.
+// It is nearly always the right one.
+func (r *region) guess(h uint64) Ref {
+	first, second := r.buckets(h)
+	ref := first.match(h, 0)
+	if ref == 0 {
+		ref = second.match(h, 0)
+	}
+	if ref != 0 {
+		e := r.entry(ref)
+		atomic.LoadUint64(&e[wordControl])
+		atomic.LoadUint64(&e[wordTimes])
+	}
+	return ref
+}
+
+// find is the live flow of the key, or 0. A flow's tag never moves, so that a
+// flow that is live all the time is never missed.
+func (r *region) find(k *packet.Key, h uint64) Ref {
+	first, second := r.buckets(h)
+	if ref := r.findIn(first, k, h); ref != 0 {
+		return ref
+	}
+	return r.findIn(second, k, h)
+}
+
+func (r *region) findIn(b *bucket, k *packet.Key, h uint64) Ref {
+	for i := range b {
+		if ref := b.at(i, h); ref != 0 && r.holds(ref, k) {
+			return ref
+		}
+	}
+	return 0
+}
+
+// match is the first entry at place i or later whose tag has the hash.
+func (b *bucket) match(h uint64, i int) Ref {
+	for ; i < bucketWords; i++ {
+		if ref := b.at(i, h); ref != 0 {
+			return ref
+		}
+	}
+	return 0
+}
+
+// at is the entry at place i, if its tag has the high half of the hash.
+//
+// The load pairs with the compare-and-swap in put: who sees the tag sees the
+// entry as it was filled.
+func (b *bucket) at(i int, h uint64) Ref {
+	if d := atomic.LoadUint64(&b[i]) ^ h>>32<<32; d <= maskRef {
+		return Ref(d)
+	}
+	return 0
+}
+
+// holds says whether the entry is a live flow of the key.
+func (r *region) holds(ref Ref, k *packet.Key) bool {
+	e := r.entry(ref)
+	c, same := e.compare(k)
+	return same && c.phase() == phaseLive
+}
+
+// compare says whether the entry had the key at the time of the control word
+// that it returns.
+//
+// Both loads of the control word pair with its stores in fill: a key word that
+// belongs to a later life is written after the sequence was changed, so that
+// the second load sees the change.
+func (e *entry) compare(k *packet.Key) (control, bool) {
+	c := control(atomic.LoadUint64(&e[wordControl]))
+	d := atomic.LoadUint64(&e[wordKey]) ^ k.A.Hi |
+		atomic.LoadUint64(&e[wordKey+1]) ^ k.A.Lo |
+		atomic.LoadUint64(&e[wordKey+2]) ^ k.B.Hi |
+		atomic.LoadUint64(&e[wordKey+3]) ^ k.B.Lo |
+		atomic.LoadUint64(&e[wordKey+4]) ^ k.Ports |
+		atomic.LoadUint64(&e[wordKey+5]) ^ k.Meta
+	if d != 0 {
+		return c, false
+	}
+	return c, c.sameLife(control(atomic.LoadUint64(&e[wordControl])))
+}
+
+// key is the entry's key. It is whole if the entry's life did not change
+// meanwhile, which the caller makes sure of.
+func (e *entry) key() (k packet.Key) {
+	k.A.Hi = atomic.LoadUint64(&e[wordKey])
+	k.A.Lo = atomic.LoadUint64(&e[wordKey+1])
+	k.B.Hi = atomic.LoadUint64(&e[wordKey+2])
+	k.B.Lo = atomic.LoadUint64(&e[wordKey+3])
+	k.Ports = atomic.LoadUint64(&e[wordKey+4])
+	k.Meta = atomic.LoadUint64(&e[wordKey+5])
+	return k
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testenv
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// vethEnd is one end of a veth pair.
+type vethEnd struct {
+	ns  *NS
+	dev string
+	mac net.HardwareAddr
+}
+
+// vethPair is a cable: two ends, the MTU in bytes and the number of queue pairs of both.
+type vethPair struct {
+	a, b   vethEnd
+	mtu    int
+	queues int
+}
+
+// addVeth makes the pair, with offloads as on a wire (see wireOffloads), and brings both ends up.
+func addVeth(p vethPair) error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.HardwareAddr = p.a.dev, p.a.mac
+	attrs.MTU, attrs.NumRxQueues, attrs.NumTxQueues = p.mtu, p.queues, p.queues
+	veth := netlink.NewVeth(attrs)
+	veth.PeerName, veth.PeerHardwareAddr = p.b.dev, p.b.mac
+	veth.PeerNamespace = netlink.NsFd(p.b.ns.handle)
+	if err := p.a.ns.links.LinkAdd(veth); err != nil {
+		return fmt.Errorf("add veth %s/%s to %s/%s: %w", p.a.ns, p.a.dev, p.b.ns, p.b.dev, err)
+	}
+	for _, end := range []vethEnd{p.a, p.b} {
+		if err := end.ns.SetOffloads(end.dev, wireOffloads); err != nil {
+			return err
+		}
+		if err := end.ns.SetUp(end.dev, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetUp brings an interface up or takes it down; for a veth the far end loses its carrier.
+func (n *NS) SetUp(dev string, up bool) error {
+	return n.onLink("set up", dev, func(l netlink.Link) error {
+		if up {
+			return n.links.LinkSetUp(l)
+		}
+		return n.links.LinkSetDown(l)
+	})
+}
+
+// SetMTU sets an interface's MTU, in bytes without the Ethernet header.
+func (n *NS) SetMTU(dev string, mtu int) error {
+	return n.onLink("set mtu of", dev, func(l netlink.Link) error { return n.links.LinkSetMTU(l, mtu) })
+}
+
+// DeleteLink removes an interface; the other end of a veth goes with it.
+func (n *NS) DeleteLink(dev string) error {
+	return n.onLink("delete", dev, n.links.LinkDel)
+}
+
+// AddAddr gives an interface an address, without duplicate address detection.
+func (n *NS) AddAddr(dev string, prefix netip.Prefix) error {
+	return n.onLink("add "+prefix.String()+" to", dev, func(l netlink.Link) error {
+		ip := net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+		addr := &netlink.Addr{IPNet: &ip}
+		if prefix.Addr().Is6() {
+			addr.Flags = unix.IFA_F_NODAD
+		}
+		return n.links.AddrAdd(l, addr)
+	})
+}
+
+// AddNeighbour tells the namespace the MAC of an address for good, so that it need not ask.
+func (n *NS) AddNeighbour(dev string, addr netip.Addr, mac net.HardwareAddr) error {
+	return n.onLink("add neighbour "+addr.String()+" to", dev, func(l netlink.Link) error {
+		return n.links.NeighSet(&netlink.Neigh{
+			LinkIndex: l.Attrs().Index, State: netlink.NUD_PERMANENT, IP: addr.AsSlice(), HardwareAddr: mac,
+		})
+	})
+}
+
+// AddBridge makes a Linux bridge that joins the interfaces given: no STP, no VLAN filtering, multicast is
+// flooded, and of the link-local groups 01-80-C2-00-00-0X it passes what the kernel lets a bridge pass: all but
+// PAUSE (1) and slow protocols such as LACP (2). Who tests those cables the host to the port directly.
+func (n *NS) AddBridge(name string, devs ...string) error {
+	off, groups := false, uint16(0xfff8)
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &off, GroupFwdMask: &groups}
+	if err := n.links.LinkAdd(bridge); err != nil {
+		return fmt.Errorf("%s: add bridge %s: %w", n, name, err)
+	}
+	for _, dev := range devs {
+		join := func(l netlink.Link) error { return n.links.LinkSetMaster(l, bridge) }
+		if err := n.onLink("add to bridge", dev, join); err != nil {
+			return err
+		}
+	}
+	return n.SetUp(name, true)
+}
+
+// Index is the interface index of dev in this namespace.
+func (n *NS) Index(dev string) (index int, err error) {
+	err = n.onLink("find", dev, func(l netlink.Link) error {
+		index = l.Attrs().Index
+		return nil
+	})
+	return index, err
+}
+
+// Stats are the interface's counters as the kernel keeps them.
+func (n *NS) Stats(dev string) (stats netlink.LinkStatistics, err error) {
+	err = n.onLink("read statistics of", dev, func(l netlink.Link) error {
+		if l.Attrs().Statistics != nil {
+			stats = *l.Attrs().Statistics
+		}
+		return nil
+	})
+	return stats, err
+}
+
+// HardwareAddr is the MAC of an interface.
+func (n *NS) HardwareAddr(dev string) (mac net.HardwareAddr, err error) {
+	err = n.onLink("read mac of", dev, func(l netlink.Link) error {
+		mac = l.Attrs().HardwareAddr
+		return nil
+	})
+	return mac, err
+}
+
+// onLink finds the interface, does something with it and says what and where in its error.
+func (n *NS) onLink(op, dev string, do func(netlink.Link) error) error {
+	if n.isClosed() {
+		return fmt.Errorf("%s: %s %s: %w", n, op, dev, errClosed)
+	}
+	l, err := n.links.LinkByName(dev)
+	if err == nil {
+		err = do(l)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %s %s: %w", n, op, dev, err)
+	}
+	return nil
+}
+
+func (n *NS) isClosed() bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.closed
+}
+
+// neverMerge keeps GRO at work (an XDP redirect into a veth needs its NAPI) but stops it from joining segments,
+// so that a capture shows the frames of the wire.
+func (n *NS) neverMerge(dev string) error {
+	return n.onLink("set gro size of", dev, func(l netlink.Link) error {
+		err := n.links.LinkSetGROMaxSize(l, 1)
+		// Since 6.3 IPv4 has a size of its own; a kernel without it ignores or refuses the attribute.
+		return errors.Join(err, ignore(n.links.LinkSetGROIPv4MaxSize(l, 1), unix.EOPNOTSUPP, unix.EINVAL))
+	})
+}
+
+// ignore forgives the errors named.
+func ignore(err error, harmless ...error) error {
+	for _, h := range harmless {
+		if errors.Is(err, h) {
+			return nil
+		}
+	}
+	return err
+}
+
+func splitDots(name string) []string { return strings.Split(name, ".") }
