@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type Gateway struct {
 	wires  []*wire
 	cells  []*cell
 	groups map[string]uint16
+	flows  *flowtable.Memory // of the table; huge pages where there are any
 	table  *flowtable.Table
 	failed chan error
 
@@ -77,9 +79,11 @@ func Open(conf Config, log *slog.Logger) (*Gateway, error) {
 	if err := g.makeTable(); err != nil {
 		return nil, err
 	}
+	g.makeRoom()
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.closeCells())
 	}
+	g.look() // so that the first picture is not of wires that nobody has looked at
 	g.done.Add(2)
 	go g.monitor()
 	go g.drain()
@@ -88,20 +92,41 @@ func Open(conf Config, log *slog.Logger) (*Gateway, error) {
 
 // makeTable makes the flow table, with handles for the workers, for as many
 // that queues added later may bring, and for publications.
-func (g *Gateway) makeTable() (err error) {
-	workers := 0
-	for _, c := range g.cells {
-		workers += c.queues
-	}
-	g.table, err = flowtable.New(flowtable.Options{
+func (g *Gateway) makeTable() error {
+	o := flowtable.Options{
 		Capacity: g.conf.Flows.Capacity, Timeouts: g.conf.Flows.Timeouts,
-		Workers: min(2*workers+1, flowtable.MaxWorkers),
-	})
+		Workers: min(2*g.queues()+1, flowtable.MaxWorkers),
+	}
+	size, err := flowtable.SizeOf(o.Capacity, o.Workers)
 	if err != nil {
 		return err
 	}
+	if g.flows, err = flowtable.Map(size); err != nil {
+		return err
+	}
+	o.Memory = g.flows
+	if g.table, err = flowtable.New(o); err != nil {
+		return errors.Join(err, g.flows.Unmap())
+	}
 	g.publisher, err = g.table.Join(nil)
 	return err
+}
+
+// makeRoom sees to it that workers that never rest leave something for the
+// rest of the process: with as few processors as workers, Go would let the
+// monitor and publications wait for tens of milliseconds.
+func (g *Gateway) makeRoom() {
+	if want := g.queues() + 2; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
+}
+
+// queues is how many workers there will be.
+func (g *Gateway) queues() (n int) {
+	for _, c := range g.cells {
+		n += c.queues
+	}
+	return n
 }
 
 // open clears what a dead predecessor left pinned and opens the cells.
@@ -140,6 +165,9 @@ func (g *Gateway) closeCells() error {
 	var errs []error
 	for _, c := range g.cells {
 		errs = append(errs, c.close())
+	}
+	if g.flows != nil {
+		errs = append(errs, g.flows.Unmap())
 	}
 	return errors.Join(errs...)
 }

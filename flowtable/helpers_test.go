@@ -4,7 +4,6 @@ package flowtable
 
 import (
 	"math/rand/v2"
-	"testing"
 
 	"bulkhead/dataplane/packet"
 )
@@ -23,7 +22,13 @@ func v4Key(a, b uint32, portA, portB uint16) packet.Key {
 
 var testSecret = Secret{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
-func newTable(tb testing.TB, o Options) *Table {
+// tb is what testing and rapid have in common.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func newTable(tb tb, o Options) *Table {
 	tb.Helper()
 	if o.Secret == nil {
 		o.Secret = &testSecret
@@ -36,7 +41,7 @@ func newTable(tb testing.TB, o Options) *Table {
 }
 
 // join gives a handle that is not idle.
-func join(tb testing.TB, t *Table, ended func(*Record)) *Handle {
+func join(tb tb, t *Table, ended func(*Record)) *Handle {
 	tb.Helper()
 	h, err := t.Join(ended)
 	if err != nil {

@@ -22,7 +22,7 @@ type tcpWorld struct {
 	now       int64
 }
 
-func newTCPWorld(tb testing.TB) *tcpWorld {
+func newTCPWorld(tb tb) *tcpWorld {
 	w := &tcpWorld{h: join(tb, newTable(tb, Options{Capacity: 4}), nil), key: v4Key(1, 2, 3, 4), now: 1e9}
 	w.hash = w.h.Hash(&w.key)
 	return w

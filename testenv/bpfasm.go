@@ -60,3 +60,12 @@ func addTo0(r asm.Register) asm.Instructions {
 		asm.StoreMem(asm.R0, 0, asm.R1, asm.DWord),
 	}
 }
+
+// fetchAdd adds a register to the 64-bit number that R0 points at, atomically, and leaves the old value in the register.
+func fetchAdd(r asm.Register) asm.Instruction {
+	ins := asm.FetchAdd.Mem(asm.R0, r, asm.DWord, 0)
+	// Instruction.Marshal of cilium/ebpf v0.22 takes the immediate, where BPF_FETCH is, from Constant before it fills
+	// Constant in; without this line the instruction is a plain addition.
+	ins.Constant = int64(asm.FetchAdd >> 8)
+	return ins
+}

@@ -126,7 +126,7 @@ func floodProgram(stateFD, ifindex int, header []byte, network int, flows uint32
 	p = append(p, lookup(stateFD, floodMade, "drop")...)
 	p = append(p,
 		asm.Mov.Imm(asm.R7, 1),
-		asm.FetchAdd.Mem(asm.R0, asm.R7, asm.DWord, 0), // R7: the frame's number
+		fetchAdd(asm.R7), // R7: the frame's number
 		asm.JGE.Reg(asm.R7, asm.R8, "drop"),
 	)
 	if flows != 0 {

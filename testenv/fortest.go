@@ -99,6 +99,13 @@ func GatewayForTest(t TB, n *NS, args ...string) *Process {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
+	stopForTest(t, p)
+	return p
+}
+
+// stopForTest stops the gateway at the end of the test, and fails the test if that or what came before was not in order.
+func stopForTest(t TB, p *Process) {
+	t.Helper()
 	t.Cleanup(func() {
 		if p.asked.Load() {
 			return
@@ -113,7 +120,6 @@ func GatewayForTest(t TB, n *NS, args ...string) *Process {
 			t.Errorf("the gateway ended with code %d: %v; its log:\n%s", code, err, p.Log())
 		}
 	})
-	return p
 }
 
 func closeForTest(t TB, c interface{ Close() error }) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -59,8 +58,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Receive hears what arrives at conn until stopped. stop reports an error of the socket, and frames that
-// the socket had no room for: then the oracle's counts of lost packets mean nothing.
+// Receive hears what arrives at conn until stopped. stop reports an error of the socket (also that it was closed
+// before), and frames that the socket had no room for: then the oracle's counts of lost packets mean nothing.
 func (o *Oracle) Receive(conn *RawConn) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
@@ -85,9 +84,6 @@ func (o *Oracle) receive(ctx context.Context, conn *RawConn) error {
 	drops, err := conn.Drops()
 	if drops > 0 {
 		err = errors.Join(err, fmt.Errorf("oracle: the receiver itself dropped %d frames", drops))
-	}
-	if errors.Is(err, os.ErrClosed) {
-		return nil
 	}
 	return err
 }

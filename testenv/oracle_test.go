@@ -5,12 +5,15 @@ package testenv
 import (
 	"bytes"
 	"context"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 )
 
 // counts leaves the times out of a comparison.
@@ -199,14 +202,24 @@ func TestSendAndSettleHeedTheContext(t *testing.T) {
 	}
 }
 
-func TestReceiverThatDropsSaysSo(t *testing.T) {
+func TestReceiverThatCannotBeTrustedSaysSo(t *testing.T) {
 	_, in, out := joined(t, TwoHosts())
 	o := NewOracle(time.Second)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	must(t, o.receive(ctx, out)) // nothing was dropped
+	must(t, out.rc.Control(func(fd uintptr) {
+		must(t, unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4096))
+	}))
+	for range 100 {
+		must(t, in.Send(Pad(Frame(Ether{}, IPv4{}), 1514)))
+	}
+	if err := o.receive(ctx, out); err == nil || !strings.Contains(err.Error(), "the receiver itself dropped") {
+		t.Errorf("got %v, want that frames were dropped", err)
+	}
 	stop := o.Receive(out)
 	must(t, out.Close())
-	must(t, stop()) // closed is not an error
-	must(t, in.Close())
+	if err := stop(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v, want that the socket was closed", err)
+	}
 }

@@ -27,20 +27,20 @@ func TestFramesArriveBitForBit(t *testing.T) {
 	cfg.ExactCapture = true
 	_, a, b := joined(t, cfg)
 	frames := map[string][]byte{
-		"shortest":              Frame(Ether{}),
-		"longest":               Pad(Frame(Ether{}, IPv4{}), 1514),
-		"longest with a tag":    Pad(Frame(Ether{}, Tag(1), IPv4{}), 1518),
-		"priority tag":          Frame(Ether{}, VLAN{Priority: 7}, IPv4{}, UDP{}),
-		"tag 4095":              Frame(Ether{}, VLAN{ID: 4095, DEI: true}, IPv4{}, UDP{}),
-		"old QinQ":              Frame(Ether{}, VLAN{ID: 5, TPID: 0x9100}, IPv4{}, UDP{}),
-		"service tag":           Frame(Ether{}, STag(5), IPv4{}, UDP{}),
-		"shortest with a tag":   Frame(Ether{}, Tag(5), Bytes("\x08\x00")),
-		"length":                Frame(Ether{}, LLC{0x42, 0x42, 3}, Bytes("abc")),
-		"snap":                  Frame(Ether{}, SNAP{}, IPv4{}, UDP{}),
-		"lldp":                  Frame(Ether{Dst: []byte{1, 0x80, 0xc2, 0, 0, 0x0e}, Type: 0x88cc}, Bytes("x")),
-		"stp":                   Frame(Ether{Dst: []byte{1, 0x80, 0xc2, 0, 0, 0}}, LLC{0x42, 0x42, 3}),
-		"bad checksums":         Frame(Ether{}, IPv4{BadChecksum: true}, TCP{BadChecksum: true}),
-		"broadcast":             Frame(Ether{Dst: Broadcast}, ARP{}),
+		"shortest":            Frame(Ether{}),
+		"longest":             Pad(Frame(Ether{}, IPv4{}), 1514),
+		"longest with a tag":  Pad(Frame(Ether{}, Tag(1), IPv4{}), 1518),
+		"priority tag":        Frame(Ether{}, VLAN{Priority: 7}, IPv4{}, UDP{}),
+		"tag 4095":            Frame(Ether{}, VLAN{ID: 4095, DEI: true}, IPv4{}, UDP{}),
+		"old QinQ":            Frame(Ether{}, VLAN{ID: 5, TPID: 0x9100}, IPv4{}, UDP{}),
+		"service tag":         Frame(Ether{}, STag(5), IPv4{}, UDP{}),
+		"shortest with a tag": Frame(Ether{}, Tag(5), Bytes("\x08\x00")),
+		"length":              Frame(Ether{}, LLC{0x42, 0x42, 3}, Bytes("abc")),
+		"snap":                Frame(Ether{}, SNAP{}, IPv4{}, UDP{}),
+		"lldp":                Frame(Ether{Dst: []byte{1, 0x80, 0xc2, 0, 0, 0x0e}, Type: 0x88cc}, Bytes("x")),
+		"stp":                 Frame(Ether{Dst: []byte{1, 0x80, 0xc2, 0, 0, 0}}, LLC{0x42, 0x42, 3}),
+		"bad checksums":       Frame(Ether{}, IPv4{BadChecksum: true}, TCP{BadChecksum: true}),
+		"broadcast":           Frame(Ether{Dst: Broadcast}, ARP{}),
 	}
 	for _, tc := range judged {
 		frames[tc.name] = Frame(tc.layers...)

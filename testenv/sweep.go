@@ -31,10 +31,10 @@ func uniqueName(label string) string {
 }
 
 // Sweep removes what dead runs of programs that use this package have left: namespaces with names,
-// bpffs mounts and folders of built binaries. It touches only names that begin with bh-PID-N- where no process
+// bpffs mounts and temporary folders. It touches only names that begin with bh-PID-N- where no process
 // PID exists, and never ends a process. (Programs in another PID namespace that share /run look dead.)
 func Sweep() error {
-	return errors.Join(sweepNamespaces(), sweepMounts(), sweepBuilds())
+	return errors.Join(sweepNamespaces(), sweepMounts(), sweepFolders())
 }
 
 func sweepNamespaces() error {
@@ -64,12 +64,12 @@ func sweepMounts() error {
 	return wrap("sweep bpffs mounts", errors.Join(errs...))
 }
 
-func sweepBuilds() error {
+func sweepFolders() error {
 	var errs []error
-	for _, dir := range leftovers(filepath.Join(os.TempDir(), "bh-*-build*")) {
+	for _, dir := range leftovers(filepath.Join(os.TempDir(), "bh-*")) {
 		errs = append(errs, os.RemoveAll(dir))
 	}
-	return wrap("sweep builds", errors.Join(errs...))
+	return wrap("sweep folders", errors.Join(errs...))
 }
 
 // leftovers are the paths that match pattern and whose maker is dead.

@@ -30,6 +30,10 @@ func (d *daemon) checkBPFFS() error {
 	return nil
 }
 
+// A path that looks right may still be none: in a network namespace made by
+// `ip netns exec`, /sys is mounted anew and has no bpffs in it, and what is
+// pinned into one mounted there is seen by nobody else.
+
 // isBPFFS returns an error with the cure unless path is in a mounted bpffs.
 func isBPFFS(path string) error {
 	if path == "" {

@@ -35,6 +35,9 @@ type summary struct {
 	Hash      string `json:"hash"`
 }
 
+// checkCommand makes the verb check. Problems go to standard error as those of
+// a compiler do, so that editors find the places; with -o json or yaml the
+// report with all of them goes to standard output.
 func (s *system) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check FILE",
@@ -80,7 +83,7 @@ func check(file string) (*report, error) {
 		r.Policy, err = summarize(file, text, nil)
 	}
 	var problems api.Problems
-	switch {
+	switch { // also a policy that cannot be read is a problem of its configuration
 	case errors.As(err, &problems):
 		r.Problems = problems
 	case err != nil:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -51,11 +52,12 @@ type daemon struct {
 func (s *system) run(p *plan, level string) error {
 	stderr := &lines{w: s.stderr}
 	d := &daemon{system: s, plan: p, log: newLog(stderr, s.terminal, level)}
+	// The last mistake in a file shows here: nothing has been touched yet.
 	policy, err := readPolicy(p.policy, p.wires())
 	if err != nil {
 		return err
 	}
-	signals := s.signals()
+	signals := s.signals() // before anything that a signal would leave behind
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	served, err := d.start(policy)
@@ -92,7 +94,8 @@ func (d *daemon) start(policy *loaded) (served <-chan error, err error) {
 	return d.serve(l), nil
 }
 
-// openEngine opens the data plane.
+// openEngine opens the data plane. When it returns, frames reach us and none
+// passes: there is no policy yet.
 func (d *daemon) openEngine() error {
 	if err := d.checkBPFFS(); err != nil {
 		return err
@@ -106,7 +109,9 @@ func (d *daemon) openEngine() error {
 	return nil
 }
 
-// serve serves the control socket.
+// serve serves the control socket. Whoever connected since it was made is
+// answered now. At the end the server goes first, then reloads are waited for,
+// and only then may the engine close.
 func (d *daemon) serve(l net.Listener) <-chan error {
 	server := api.NewServer(d.gateway, d.log)
 	served := make(chan error, 1)
@@ -129,6 +134,7 @@ func (d *daemon) wait(ctx context.Context, stderr io.Writer, signals <-chan os.S
 				d.log.Info("stopping", "signal", s.String())
 				return nil
 			}
+			// Not here: a publication that hangs must not keep a signal from us.
 			d.reloads.Go(func() { d.reload(ctx) })
 		case err := <-d.gateway.engine.Failed():
 			return fmt.Errorf("the gateway has failed: %w", err)
@@ -143,7 +149,8 @@ func (d *daemon) wait(ctx context.Context, stderr io.Writer, signals <-chan os.S
 	}
 }
 
-// forwarding tells whether both ports of all wires forward.
+// forwarding tells whether both ports of all wires forward. A degraded wire
+// does; what ails it is in the log and in the status.
 func (d *daemon) forwarding() bool {
 	for _, w := range d.gateway.engine.Status().Wires {
 		if w.State == dataplane.Down {
@@ -172,6 +179,9 @@ func (d *daemon) reload(ctx context.Context) {
 		}
 		return
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: a running gateway has not root's privileges: make the file readable, or use 'bulkhead apply'", err)
+	}
 	log.Error("policy not reloaded, the one in force stays", "cause", err)
 }
 
@@ -198,6 +208,9 @@ func (d *daemon) end() error {
 		return fmt.Errorf("stop: not done within %v: programs may still be attached ('ip link' shows them); the next start clears them", stopWithin)
 	}
 }
+
+// The listener is closed twice at the end, by its server and by us, since there
+// may have been no server yet.
 
 // ignoreClosed drops the error of closing a listener that its server closed.
 func ignoreClosed(err error) error {

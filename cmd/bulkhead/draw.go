@@ -13,6 +13,10 @@ import (
 	"bulkhead/ctrl/api"
 )
 
+// The tables for people. Every string passes cell or printable on its way here,
+// numbers pass number or size: nothing is written as it came. Columns and their
+// order may change from version to version; programs read JSON.
+
 // drawStatus draws a status for people: the gateway, its wires, their ports,
 // and why frames were dropped or passed unjudged.
 func drawStatus(w io.Writer, s api.Status, now time.Time) {
@@ -37,7 +41,6 @@ func drawStatus(w io.Writer, s api.Status, now time.Time) {
 		}
 	}
 	for _, t := range []*table{wires, ports, reasons} {
-		fmt.Fprintln(w)
 		t.write(w)
 	}
 }
@@ -49,6 +52,7 @@ type side struct {
 	port api.Port
 }
 
+// addCounters adds the port's row: what it is, and what went through it.
 func (s side) addCounters(t *table) {
 	p := s.port
 	t.add(cell(s.wire.Name), s.title(), s.mode(), number(p.Queues), number(p.MTU), carrier(p.Carrier),
@@ -66,6 +70,7 @@ func (s side) addReasons(t *table, what string, counts map[string]uint64) {
 	}
 }
 
+// title names the port, as in "a eth0@10".
 func (s side) title() string {
 	if s.port.VLAN == 0 {
 		return s.name + " " + cell(s.port.Interface)
@@ -82,6 +87,7 @@ func (s side) mode() string {
 	return mode
 }
 
+// carrier is in capitals when it needs somebody.
 func carrier(on bool) string {
 	if on {
 		return "up"
@@ -89,6 +95,7 @@ func carrier(on bool) string {
 	return "DOWN"
 }
 
+// sum adds up counters of all reasons.
 func sum(counts map[string]uint64) (n uint64) {
 	for _, c := range counts {
 		n += c
@@ -111,7 +118,7 @@ func drawRules(w io.Writer, l api.RuleList) {
 		t.add(cell(r.Name), cell(r.Action), number(r.Hits), cell(fmt.Sprintf("%s:%d", r.File, r.Line)))
 	}
 	t.add("(default)", cell(l.Default.Action), number(l.Default.Hits), "-")
-	fmt.Fprintf(w, "generation %d, %s\n\n", l.Generation, count(len(l.Rules), "rule"))
+	fmt.Fprintf(w, "generation %d, %s\n", l.Generation, count(len(l.Rules), "rule"))
 	t.write(w)
 }
 

@@ -49,7 +49,7 @@ func cell(s string) string {
 	if s == "" {
 		return "-"
 	}
-	cut := 0
+	cut := 0 // by characters, and before escaping: a megabyte is not looked at
 	for range maxCell {
 		_, n := utf8.DecodeRuneInString(s[cut:])
 		cut += n
@@ -98,7 +98,7 @@ func size(n uint64) string {
 	if n < 1000 {
 		return strconv.FormatUint(n, 10) + " B"
 	}
-	v, unit := float64(n), -1
+	v, unit := float64(n), -1 // 999.5 is where three digits round up to four
 	for v >= 999.5 && unit < 5 {
 		v, unit = v/1000, unit+1
 	}

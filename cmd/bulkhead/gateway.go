@@ -45,7 +45,7 @@ func newGateway(e engine, p *plan, now func() time.Time) *gateway {
 func (g *gateway) Apply(ctx context.Context, c api.Change) (api.Applied, error) {
 	g.applying.Lock()
 	defer g.applying.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil { // who wanted it has gone while we waited
 		return api.Applied{}, err
 	}
 	began := g.now()
@@ -85,6 +85,10 @@ func (g *gateway) set(current, next *inForce) {
 	g.next = next
 }
 
+// Between the engine's switch to a new policy and the return of Publish, the
+// policy that the engine's counters are about is already the next one. The
+// generation in the engine's status tells which it is.
+
 // picture gives the engine's status with the policy that it is about; nil
 // when there is none yet.
 func (g *gateway) picture() (dataplane.Status, *inForce) {
@@ -105,7 +109,7 @@ func (g *gateway) picture() (dataplane.Status, *inForce) {
 func (g *gateway) Status() api.Status {
 	s, p := g.picture()
 	out := api.Status{
-		Name: s.Name, Version: version(), PID: os.Getpid(), Started: g.started.UTC().Truncate(time.Second),
+		Name: s.Name, Version: build(), PID: os.Getpid(), Started: g.started.UTC().Truncate(time.Second),
 		Generation: s.Generation, Rules: s.Rules,
 		Flows: api.Flows{Used: s.Flows, Capacity: s.Capacity},
 		Wires: make([]api.Wire, len(s.Wires)),

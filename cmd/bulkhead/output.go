@@ -29,6 +29,8 @@ func (f *format) Set(s string) error {
 	return oneOf((*string)(f), s, formats)
 }
 
+// Flags that take one of several words name them all when they get another.
+
 // oneOf sets *p to s, which must be one of several words.
 func oneOf(p *string, s string, words []string) error {
 	for _, w := range words {
@@ -88,6 +90,7 @@ func (s *system) show(f format, v any, table func(io.Writer)) error {
 	return nil
 }
 
+// writeJSON writes v for programs and for people who look at what those get.
 func writeJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -152,17 +155,18 @@ func newTable(headings ...string) *table { return &table{rows: [][]string{headin
 // add appends a row; its cells are printable already.
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// write draws the table, unless it has no row.
+// write draws the table below an empty line, or nothing when it has no row.
 func (t *table) write(w io.Writer) {
 	if len(t.rows) == 1 {
 		return
 	}
-	for i, h := range t.rows[0] {
+	for i, h := range t.rows[0] { // tabwriter can align all columns or none to the right
 		if name, ok := strings.CutPrefix(h, ">"); ok {
 			t.rows[0][i] = name
 			t.toTheRight(i)
 		}
 	}
+	fmt.Fprintln(w)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range t.rows {
 		fmt.Fprintln(tw, strings.Join(row, "\t"))

@@ -106,7 +106,7 @@ func TestNothingFromOutsideMovesTheTerminal(t *testing.T) {
 	s.Wires[0].Name, s.Wires[0].Why, s.Wires[0].State, s.Wires[0].Fail = nasty, nasty, nasty, nasty
 	s.Wires[0].A.Interface, s.Wires[0].A.Attach, s.Wires[0].A.Socket, s.Wires[0].A.BusyPoll = nasty, nasty, nasty, nasty
 	s.Wires[0].A.Dropped = map[string]uint64{nasty: 1}
-	s.Wires[0].B.Interface = strings.Repeat("x", 1<<20)
+	s.Wires[0].B.Interface = strings.Repeat("x", 1<<17)
 	l := api.RuleList{Rules: []api.Rule{{Name: nasty, File: nasty, Action: nasty}}, Default: api.Default{Action: nasty}}
 	r := &report{File: nasty, Kind: "configuration", Wires: []string{nasty}, Policy: &summary{File: nasty}}
 	a := api.Applied{Hash: nasty}

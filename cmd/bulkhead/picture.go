@@ -11,6 +11,9 @@ import (
 	"bulkhead/dataplane/packet"
 )
 
+// What the data plane counts by number, people and programs see by name. All
+// of it is copied: nothing that is shown is shared with the workers.
+
 // wireOf gives a wire as the control socket shows it.
 func wireOf(w dataplane.WireStatus) api.Wire {
 	return api.Wire{
@@ -19,6 +22,7 @@ func wireOf(w dataplane.WireStatus) api.Wire {
 	}
 }
 
+// portOf gives a port; its maps are never nil, in JSON they are never null.
 func portOf(p dataplane.PortStatus) api.Port {
 	return api.Port{
 		Interface: p.Port.Interface, VLAN: p.Port.VLAN,

@@ -20,7 +20,8 @@ const (
 	exitUsage  = 2 // called wrongly; nothing was done
 )
 
-// usageError is a wrong call that only the verb itself can see.
+// usageError is a wrong call that only the verb itself can see; what cobra sees
+// (unknown flags, too many arguments) never gets that far.
 type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
@@ -70,7 +71,7 @@ to reroute. It looks at every packet and lets through what the policy allows.`,
 		SuggestionsMinimumDistance: 2,
 	}
 	root.AddCommand(s.runCommand(), s.checkCommand(), s.applyCommand(), s.statusCommand(), s.rulesCommand(), s.versionCommand())
-	begun = new(bool)
+	begun = new(bool) // cobra has no error type of its own for wrong calls
 	for _, c := range root.Commands() {
 		verb := c.RunE
 		c.RunE = func(c *cobra.Command, args []string) error {
@@ -99,7 +100,8 @@ func (s *system) complain(err error) {
 	}
 }
 
-// complainOf writes problems to standard error as compilers do.
+// complainOf writes problems to standard error as compilers do: the place comes
+// first, without the name of this program, so that editors find it.
 func (s *system) complainOf(problems []api.Problem) {
 	for _, p := range problems {
 		fmt.Fprintln(s.stderr, printable(p.String()))

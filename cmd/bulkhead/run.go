@@ -34,9 +34,14 @@ type runFlags struct {
 	level  word
 }
 
+// A gateway with --wire is a gateway with a configuration file whose other keys
+// have their defaults: both ways lead to a config.Config, and on from there
+// nothing knows which it was.
+
 // onlyWithWire are the flags whose place in a configuration file is elsewhere.
 var onlyWithWire = []string{"policy", "name", "mode", "fail"}
 
+// runCommand makes the verb run.
 func (s *system) runCommand() *cobra.Command {
 	f := &runFlags{
 		mode:  word{config.Native, []string{config.Native, config.Copy, config.Generic}},
@@ -95,7 +100,7 @@ func (f *runFlags) plan(given func(string) bool) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if given("run-dir") {
+	if given("run-dir") { // stronger than the file: tests and second gateways need it
 		conf.Gateway.RunDir = f.runDir
 	}
 	return planOf(conf, f.bpffs), nil
@@ -123,7 +128,10 @@ func (f *runFlags) conf(given func(string) bool) (*config.Config, error) {
 	return conf, nil
 }
 
-// confOfFlags is the configuration of a gateway without a file.
+// confOfFlags is the configuration of a gateway without a file. The policy's
+// path becomes absolute, because the status shows it to people in other
+// directories. The name becomes part of a path on the bpffs, which takes no
+// dots.
 func (f *runFlags) confOfFlags() (*config.Config, error) {
 	if f.name == "" || strings.ContainsAny(f.name, "./") || f.name != printable(f.name) {
 		return nil, usagef("--name %q: a name has printable characters, without dots and slashes", f.name)

@@ -21,6 +21,11 @@ const (
 	applyWithin = 10 * time.Minute // a large policy on a slow machine
 )
 
+// The verbs that talk to a running gateway, nouns first: each asks by the
+// control socket, and shows what came back. A verb knows the contract of
+// package api and nothing else of the gateway.
+
+// statusCommand makes the verb status.
 func (s *system) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
@@ -42,6 +47,7 @@ func (s *system) statusCommand() *cobra.Command {
 	return c
 }
 
+// rulesCommand makes the verb rules.
 func (s *system) rulesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rules",
@@ -63,6 +69,8 @@ func (s *system) rulesCommand() *cobra.Command {
 	return c
 }
 
+// applyCommand makes the verb apply. The file is read here, with the rights of
+// who calls: the gateway is sent its text and opens nothing.
 func (s *system) applyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply FILE",
@@ -112,6 +120,7 @@ func (s *system) refused(f format, err error) error {
 	return silent{err}
 }
 
+// versionCommand makes the verb version.
 func (s *system) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -119,7 +128,7 @@ func (s *system) versionCommand() *cobra.Command {
 		Example: "  bulkhead version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(s.stdout, "bulkhead", longVersion())
+			_, err := fmt.Fprintln(s.stdout, "bulkhead", longBuild())
 			return err
 		},
 	}

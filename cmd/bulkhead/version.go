@@ -8,13 +8,13 @@ import (
 	"runtime/debug"
 )
 
-// release is set by the linker: -ldflags "-X main.release=v1.2.3".
-var release string
+// version is set by the linker: -ldflags "-X main.version=v1.2.3".
+var version string
 
-// version gives the release, or the commit that the program was built from.
-func version() string {
-	if release != "" {
-		return release
+// build gives the version, or the commit that the program was built from.
+func build() string {
+	if version != "" {
+		return version
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -32,7 +32,7 @@ func version() string {
 	return "unreleased" + commit + dirty
 }
 
-// longVersion adds what it was built with and for.
-func longVersion() string {
-	return fmt.Sprintf("%s (%s, %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+// longBuild adds what it was built with and for.
+func longBuild() string {
+	return fmt.Sprintf("%s (%s, %s/%s)", build(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -34,6 +34,7 @@ func planOf(c *config.Config, bpffs string) *plan {
 			Capacity: c.Flows.Capacity, Midstream: c.Flows.Midstream, Timeouts: timeoutsOf(c.Flows.Timeouts),
 		},
 	}
+	// The configuration has every reason that may be configured, with its default.
 	for reason, forward := range c.Exceptions {
 		p.engine.Exceptions[reason] = dataplane.Drop
 		if forward {

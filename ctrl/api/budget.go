@@ -30,7 +30,7 @@ func (b *budget) receive(r *http.Request, w http.ResponseWriter, limit int64) ([
 	}
 	body := http.MaxBytesReader(w, r.Body, limit)
 	var text []byte
-	for {
+	for { // a step at a time, so that what is spent is never far from what is there
 		n, err := b.read(body, &text)
 		b.left.Add(-int64(n))
 		switch {

@@ -22,6 +22,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The client trusts the gateway no more than it must: an answer has a limit,
+// and one that makes no sense is an error that says so.
+
 // maxAnswer is the largest answer that a client reads, in bytes.
 const maxAnswer = 256 << 20
 
@@ -67,7 +70,8 @@ func (c *Client) Apply(ctx context.Context, file string, text []byte) (a Applied
 	return a, c.do(ctx, "POST", "/v1/policy?"+url.Values{"file": {file}}.Encode(), text, &a)
 }
 
-// do sends a request and decodes the answer.
+// do sends a request and decodes the answer. Fields that this client does not
+// know are passed over: the gateway may be newer.
 func (c *Client) do(ctx context.Context, verb, path string, body []byte, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, verb, "http://bulkhead"+path, bytes.NewReader(body))
 	if err != nil {
@@ -104,7 +108,8 @@ func failureFrom(status int, text []byte) *Failure {
 	return &f
 }
 
-// explain says what a failed connection means and what to do.
+// explain says what a failed connection means and what to do, in the order of
+// what people meet most. The system's error stays in the chain.
 func (c *Client) explain(err error) error {
 	var uerr *url.Error
 	if errors.As(err, &uerr) {
@@ -136,7 +141,8 @@ func cause(err error) error {
 	return err
 }
 
-// whoMay says who can connect to a socket.
+// whoMay says who can connect to a socket, as far as its file, or the directory
+// when that is closed to us, tells.
 func whoMay(path string) string {
 	info, err := os.Stat(path)
 	if err != nil { // the directory does not let us look: its group counts

@@ -57,7 +57,7 @@ func (t *conns) admit(c *conn) (victim *conn, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.open) >= t.max {
-		i := t.victim()
+		i := t.victim() // max is small: a walk is cheaper than keeping order
 		if i < 0 {
 			return nil, false
 		}
@@ -67,6 +67,9 @@ func (t *conns) admit(c *conn) (victim *conn, ok bool) {
 	t.open = append(t.open, c)
 	return victim, true
 }
+
+// The counting is by user because users are what the kernel vouches for: a
+// process can make any number of connections and of processes.
 
 // victim gives the index of the oldest connection, not held, of the user who
 // has most of those; -1 when all are held.
@@ -104,6 +107,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
+// remove takes c out; it may be out already.
 func (t *conns) remove(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,6 +15,11 @@ import (
 	"unicode/utf8"
 )
 
+// A request passes the functions of the second half of this file in their
+// order: handler finds the method in the table, serve keeps Close waiting, call
+// checks the parameters and calls the method, record logs a change, answer
+// writes JSON.
+
 // method is one thing that a client can ask for.
 type method struct {
 	verb, path string
@@ -23,13 +28,15 @@ type method struct {
 	call       func(*Server, *http.Request, http.ResponseWriter) (any, error)
 }
 
-// methods is all of them. What is not in this table does not exist.
+// methods is all of them. What is not in this table does not exist, so that
+// this is the place for what has to be said of every method.
 var methods = []method{
 	{verb: "GET", path: "/v1/status", call: (*Server).status},
 	{verb: "GET", path: "/v1/rules", call: (*Server).rules},
 	{verb: "POST", path: "/v1/policy", query: []string{"file"}, changes: true, call: (*Server).applyPolicy},
 }
 
+// status and rules ask the gateway, which answers at once.
 func (s *Server) status(*http.Request, http.ResponseWriter) (any, error) {
 	return s.gateway.Status(), nil
 }
@@ -50,6 +57,7 @@ func (s *Server) applyPolicy(r *http.Request, w http.ResponseWriter) (any, error
 	if err != nil {
 		return nil, err
 	}
+	// From here on the change is made, whatever becomes of the client.
 	c := connOf(r)
 	c.hold()
 	defer c.release()
@@ -85,7 +93,7 @@ func (s *Server) handler() http.Handler {
 		mux.HandleFunc(m.verb+" "+m.path, func(w http.ResponseWriter, r *http.Request) { s.serve(m, w, r) })
 		allowed[m.path] = append(allowed[m.path], m.verb)
 	}
-	for path, verbs := range allowed {
+	for path, verbs := range allowed { // the less specific pattern: any other verb
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(verbs, ", "))
 			s.answer(w, nil, fail(http.StatusMethodNotAllowed, "%.16q: %s takes %s", r.Method, path, strings.Join(verbs, ", ")))
@@ -111,7 +119,9 @@ func (s *Server) serve(m method, w http.ResponseWriter, r *http.Request) {
 	s.answer(w, answer, err)
 }
 
-// call checks the parameters and calls the method; a panic is an error.
+// call checks the parameters and calls the method; a panic is an error. An
+// unknown parameter is refused because it is a wish: who asks for a dry run,
+// and gets the real one, was not served well.
 func (s *Server) call(m method, w http.ResponseWriter, r *http.Request) (answer any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -127,7 +137,8 @@ func (s *Server) call(m method, w http.ResponseWriter, r *http.Request) (answer 
 	return m.call(s, r, w)
 }
 
-// record logs a change: who, what, and what came of it.
+// record logs a change: who, what, and what came of it. All strings from the
+// client are values, never part of the message; the handler escapes values.
 func (s *Server) record(m method, r *http.Request, answer any, err error) {
 	p := connOf(r).peer
 	log := s.log.With("method", m.verb+" "+m.path, "file", r.URL.Query().Get("file"),
@@ -167,7 +178,9 @@ func fail(status int, format string, args ...any) *Failure {
 	return &Failure{Title: http.StatusText(status), Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
-// failureOf gives the problem document for an error.
+// failureOf gives the problem document for an error: of a policy that does not
+// hold it is 422 with all its problems, of what the gateway itself could not do
+// 500.
 func failureOf(err error) *Failure {
 	var f *Failure
 	var problems Problems

@@ -17,6 +17,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A run directory, with its default name, looks like this while a gateway runs:
+//
+//	/run/bulkhead                  0750 root:GROUP
+//	/run/bulkhead/bulkhead.lock    0640, locked (flock) by the gateway, holds its PID
+//	/run/bulkhead/bulkhead.sock    0660 root:GROUP
+//
+// The lock, not the socket, decides who owns the directory: it goes with the
+// process, while a socket's file stays behind when the process is killed.
+
 // The names in a run directory.
 const (
 	socketName = "bulkhead.sock"
@@ -45,12 +54,17 @@ func OpenRunDir(path, group string) (*RunDir, error) {
 		return nil, fmt.Errorf("run directory %s: %w", path, err)
 	}
 	d := &RunDir{path: path, gid: gid}
-	if err := d.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("run directory %s: %w", path, err), d.Close())
+	err = d.open()
+	switch {
+	case err == nil:
+		return d, nil
+	case errors.Is(err, fs.ErrPermission):
+		err = fmt.Errorf("%w: run bulkhead as root, or choose another run directory", err)
 	}
-	return d, nil
+	return nil, errors.Join(fmt.Errorf("run directory %s: %w", path, err), d.Close())
 }
 
+// open does what OpenRunDir says; what it has done is in d, also on an error.
 func (d *RunDir) open() error {
 	if err := d.makeAll(d.path); err != nil {
 		return err
@@ -85,7 +99,8 @@ func (d *RunDir) makeAll(path string) error {
 	return err
 }
 
-// own gives a directory that we made its group and its mode.
+// own gives a directory that we made its group and its mode. A directory that
+// was there before keeps both: it may be /run itself, named by mistake.
 func (d *RunDir) own() error {
 	if d.gid >= 0 {
 		if err := os.Chown(d.path, -1, d.gid); err != nil {
@@ -105,6 +120,7 @@ func (d *RunDir) check() error {
 	if !info.IsDir() {
 		return errors.New("not a directory")
 	}
+	// Who owns a directory can rename what is in it, whoever made that.
 	owner, mode := info.Sys().(*syscall.Stat_t), info.Mode()
 	if owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
 		return fmt.Errorf("it belongs to uid %d: choose one that belongs to root or to uid %d", owner.Uid, os.Geteuid())
@@ -150,6 +166,7 @@ func lockError(f *os.File, err error) error {
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("lock: %w", err)
 	}
+	// The owner may be between taking the lock and writing its number.
 	line, _ := io.ReadAll(io.LimitReader(f, 20))
 	owner := "another bulkhead"
 	if pid, err := strconv.Atoi(string(bytes.TrimSpace(line))); err == nil {
@@ -165,16 +182,19 @@ func isFile(f *os.File, path string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(ours, there)
 }
 
-// Close gives up the lock and removes what OpenRunDir made, except what
-// somebody else has put files into. The listener is to be closed before.
+// Close gives up the lock and removes what OpenRunDir made, except directories
+// into which somebody else has put files, and those whose parents a process
+// that has dropped its privileges can no longer change. The listener is to be
+// closed before.
 func (d *RunDir) Close() error {
 	var errs []error
+	// The file goes before its lock: who opens it in between finds out by isFile.
 	if d.lock != nil {
 		errs = append(errs, os.Remove(d.lock.Name()), d.lock.Close())
 		d.lock = nil
 	}
 	for i := len(d.made) - 1; i >= 0; i-- {
-		if err := os.Remove(d.made[i]); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
+		if err := os.Remove(d.made[i]); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EACCES) {
 			errs = append(errs, err)
 		}
 	}

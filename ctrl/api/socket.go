@@ -32,6 +32,7 @@ func (d *RunDir) Listen() (net.Listener, error) {
 	return l, nil
 }
 
+// listen makes the socket at path.
 func listen(path string, gid int) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("the path has %d bytes, a socket's has at most %d: choose a shorter run directory", len(path), maxSocketPath)
@@ -49,7 +50,7 @@ func listen(path string, gid int) (net.Listener, error) {
 		return nil, err
 	}
 	s := &socket{UnixListener: l.(*net.UnixListener), path: path}
-	s.SetUnlinkOnClose(false)
+	s.SetUnlinkOnClose(false) // by its path it would remove another's too
 	if err := s.own(gid); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -86,7 +87,9 @@ func (s *socket) Close() error {
 	return s.UnixListener.Close()
 }
 
-// removeStale removes a socket on which nobody listens.
+// removeStale removes a socket on which nobody listens. The lock says already
+// that no gateway owns the directory; this is about other programs, and about
+// files that are none of ours.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,6 +109,7 @@ func removeStale(path string) error {
 		return fmt.Errorf("a process listens there: stop it, or choose another run directory: %w", err)
 	}
 	defer c.Close()
+	// To who connects, the peer is the process that called listen(2).
 	p, err := peerOf(c.(*net.UnixConn))
 	if err != nil {
 		return err

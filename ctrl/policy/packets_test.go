@@ -84,6 +84,21 @@ action = "allow"
 	}
 }
 
+// TestRulesOfTheSameServicesKeepTheirOwnMeaning: what is shared between rules
+// is not shared between those that allow and those that deny.
+func TestRulesOfTheSameServicesKeepTheirOwnMeaning(t *testing.T) {
+	rule := "[[rule]]\nname = %q\nfrom = \"any\"\nto = \"any\"\nservices = [\"any\"]\naction = %q\n"
+	p := mustParse(t, fmt.Sprintf(rule+rule+rule, "a", "allow", "b", "deny", "c", "allow"))
+	l, err := classifier.NewLinear(p.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vxlan, plain := udpKey(4789), udpKey(4500)
+	if got := []int{l.Lookup(&vxlan), l.Lookup(&plain)}; !slices.Equal(got, []int{1, 0}) {
+		t.Errorf("rules %v for VXLAN and a plain packet, want [1 0]", got)
+	}
+}
+
 // TestICMPTypesAreThoseThatReachThePolicy sends a message of every
 // type through the parser: the types that a service may name are those that
 // reach the policy as the beginning of a flow.

@@ -86,8 +86,8 @@ func drawConjunction(t *rapid.T, depth int) sel {
 func drawFactor(t *rapid.T, depth int) sel {
 	kind := rapid.IntRange(0, 3).Draw(t, "factor")
 	switch {
-	case kind == 0:
-		inner := drawFactor(t, depth)
+	case kind == 0 && depth > 0:
+		inner := drawFactor(t, depth-1)
 		return sel{"not " + inner.text, func(l map[string]string) bool { return !inner.means(l) }}
 	case kind == 1 && depth > 0:
 		inner := drawSelector(t, depth-1)

@@ -28,6 +28,7 @@ type resolver struct {
 	assume    bool // number the wires as they come
 	addresses int  // in all sets
 	listed    int  // in all of services
+	exceeded  bool // selectors ask for too much: no more are resolved
 }
 
 // resolve makes the Policy. What is wrong is noted in the file, and then the
@@ -122,7 +123,10 @@ func (r *resolver) evaluate(v *tomlfile.Value) int {
 	if n.op == opAny {
 		return classifier.AnySet
 	}
-	if r.labels.effort > maxEffort {
+	if r.exceeded {
+		return noSet
+	}
+	if r.exceeded = r.labels.effort > maxEffort; r.exceeded {
 		r.file.Addf(v.Pos, "%s: the selectors up to here take too long to resolve: use fewer or simpler ones", v.Name)
 		return noSet
 	}
@@ -136,20 +140,23 @@ func (r *resolver) evaluate(v *tomlfile.Value) int {
 
 // set returns the index of the set of these workloads. Selectors that mean
 // the same workloads share a set, which has the name of the first.
-func (r *resolver) set(v *tomlfile.Value, n *node, m members) int {
+func (r *resolver) set(v *tomlfile.Value, from *node, m members) int {
 	key := m.hash()
 	if set, ok := r.sets[key]; ok {
 		return set
 	}
-	var prefixes []netip.Prefix
-	m.each(func(i int) { prefixes = append(prefixes, r.policy.Workloads[i].Addresses...) })
-	if r.addresses += len(prefixes); r.addresses > maxAddresses {
+	n := 0
+	m.each(func(i int) { n += len(r.policy.Workloads[i].Addresses) })
+	r.addresses += n
+	if r.exceeded = r.addresses > maxAddresses; r.exceeded {
 		r.file.Addf(v.Pos, "%s: the selectors up to here mean more than %d addresses", v.Name, maxAddresses)
 		return noSet
 	}
+	prefixes := make([]netip.Prefix, 0, n)
+	m.each(func(i int) { prefixes = append(prefixes, r.policy.Workloads[i].Addresses...) })
 	slices.SortFunc(prefixes, comparePrefix)
 	program := r.policy.Program
-	program.Sets = append(program.Sets, classifier.Set{Name: n.String(), Prefixes: prefixes})
+	program.Sets = append(program.Sets, classifier.Set{Name: from.String(), Prefixes: prefixes})
 	r.sets[key] = len(program.Sets) - 1
 	return len(program.Sets) - 1
 }

@@ -42,42 +42,48 @@ func (d *Document) unknown(v *Value, where string, known []string) {
 	d.Addf(v.Key, "unknown key %s in %s: it may hold %s", Quote(v.Name), where, strings.Join(known, ", "))
 }
 
-// maxTypos is how many letters may be wrong for a word to be meant.
-const maxTypos = 2
-
 // nearest returns the known word that word is most likely a misspelling of, or
-// "" when none is near.
+// "" when none is near: one typing error in a short word, two in a longer one.
 func nearest(word string, known []string) string {
-	best, typos := "", maxTypos+1
+	const short = 6
+	best, fewest := "", 3
 	for _, k := range known {
-		if len(word) > len(k)+maxTypos || len(k) <= maxTypos {
-			continue
+		allowed := 2
+		if len(k) < short {
+			allowed = 1
 		}
-		if n := distance(word, k); n < typos {
-			best, typos = k, n
+		if len(word) > len(k)+allowed {
+			continue // also keeps what distance does small
+		}
+		if n := distance(word, k); n <= allowed && n < fewest {
+			best, fewest = k, n
 		}
 	}
 	return best
 }
 
-// distance returns how many bytes have to be changed, added or removed to make
-// b of a (Levenshtein). Both are short.
+// distance returns how many bytes have to be changed, added, removed or
+// swapped with their neighbour to make b of a (Damerau and Levenshtein).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := d[i-1][j-1]
+			if a[i-1] != b[j-1] {
 				change++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
+			d[i][j] = min(change, d[i-1][j]+1, d[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return d[len(a)][len(b)]
 }

@@ -38,6 +38,9 @@ func NewBeats() (*Beats, error) {
 	return &Beats{array: array, region: region, words: words(region)}, nil
 }
 
+// DetachedBeats is memory that no program reads, for tests of who writes it.
+func DetachedBeats() *Beats { return &Beats{words: make([]uint64, 1+MaxQueues)} }
+
 // Beat writes that the worker of a queue lives at a monotonic time in
 // nanoseconds. The program reads each word with one load; nothing else is
 // ordered by it.
@@ -55,6 +58,9 @@ func (b *Beats) Last(queue int) int64 { return int64(atomic.LoadUint64(&b.words[
 // Close unmaps and closes the array. Programs that use it keep it alive.
 func (b *Beats) Close() error {
 	b.words = nil
+	if b.array == nil {
+		return nil
+	}
 	return joinNamed("beats", unix.Munmap(b.region), b.array.Close())
 }
 

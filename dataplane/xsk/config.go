@@ -60,7 +60,7 @@ type Config struct {
 	Mode           Mode          // wish; Umem.Mode tells what came of it
 	TXBudget       uint32        // frames one call may send in copy mode, 32 to TXSize; default 64
 	BusyPoll       BusyPoll      // zero: off
-	BindTimeout    time.Duration // how long to retry a queue that is busy; default 3 s
+	BindTimeout    time.Duration // how long to retry a queue that is busy; default 5 s
 }
 
 // BusyPoll lets the system calls of the worker run the device's receive work
@@ -98,7 +98,7 @@ func (c Config) withDefaults(sockets int) Config {
 	c.TXSize = def(c.TXSize, 512)
 	c.FillSize = def(c.FillSize, 2*c.RXSize)
 	c.CompletionSize = def(c.CompletionSize, c.TXSize)
-	c.BindTimeout = def(c.BindTimeout, 3*time.Second)
+	c.BindTimeout = def(c.BindTimeout, 5*time.Second)
 	if c.TXSize >= minBudget { // with a smaller ring there is nothing to choose
 		c.TXBudget = def(c.TXBudget, min(64, c.TXSize))
 	}

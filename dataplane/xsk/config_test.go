@@ -13,7 +13,7 @@ import (
 func TestZeroConfigMeansTheDefaults(t *testing.T) {
 	want := Config{
 		FrameSize: 2048, Frames: 2048, FillSize: 1024, RXSize: 512, TXSize: 512, CompletionSize: 512,
-		TXBudget: 64, BindTimeout: 3 * time.Second,
+		TXBudget: 64, BindTimeout: 5 * time.Second,
 	}
 	got := Config{}.withDefaults(2)
 	if d := cmp.Diff(want, got); d != "" {

@@ -51,8 +51,8 @@
 //     inherit copy or zero-copy and need_wakeup from the first (xsk_bind). So all
 //     sockets have one mode, and it is copy if one device cannot do zero-copy.
 //   - In copy mode nothing is sent without a system call, at most 32 frames a
-//     call unless Config.TXBudget raises it (Linux 6.17), and need_wakeup is always set on the
-//     TX ring and never on the fill ring (__xsk_generic_xmit).
+//     call unless Config.TXBudget raises it (Linux 6.17). need_wakeup is always set
+//     on the TX ring then, and never on the fill ring (__xsk_generic_xmit).
 //   - A completion may come much later or, from a broken device, never. Nothing
 //     here waits for one, and the TX side may own only a part of the frames
 //     (Umem: shares), so that RX goes on.
@@ -62,8 +62,8 @@
 //   - After an interface went down, poll reports nothing and sendto says ENETDOWN;
 //     after it was deleted, ENXIO. Socket.State has what was heard last.
 //   - A ring that is still mapped keeps the queue busy after close; and even
-//     after munmap the kernel releases it from a work queue, some 30 ms later, or a
-//     second on a machine that is busy. Opening tries again until then.
+//     after munmap the kernel releases it from a work queue, some 20 ms later, or
+//     seconds on a machine that is busy. Open tries again until then.
 //
 // References: Documentation/networking/af_xdp.rst, net/xdp/xsk.c,
 // net/xdp/xsk_queue.h and net/xdp/xsk_buff_pool.c of Linux 6.18.

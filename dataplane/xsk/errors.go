@@ -58,7 +58,7 @@ func hint(op string, err error) string {
 	case op == "socket" && errors.Is(err, unix.EAFNOSUPPORT):
 		return "this kernel is built without CONFIG_XDP_SOCKETS (Linux 4.18 or later can have it)"
 	case bind && errors.Is(err, unix.EBUSY):
-		return "the queue already has an AF_XDP socket: stop the other process that uses it"
+		return "the queue has an AF_XDP socket: stop the process that uses it, or if that has just ended try again"
 	case bind && errors.Is(err, unix.ENODEV):
 		return "the interface is gone"
 	case bind && errors.Is(err, unix.ENETDOWN):

@@ -20,8 +20,8 @@ func TestErrorsSayWhatWhereWhyAndWhatToDo(t *testing.T) {
 	}{
 		{"socket", unix.EPERM, "CAP_NET_RAW"},
 		{"socket", unix.EAFNOSUPPORT, "CONFIG_XDP_SOCKETS"},
-		{bindOp(Copy), unix.EBUSY, "already has an AF_XDP socket"},
-		{bindOp(ZeroCopy), unix.EBUSY, "already has an AF_XDP socket"},
+		{bindOp(Copy), unix.EBUSY, "stop the process"},
+		{bindOp(ZeroCopy), unix.EBUSY, "stop the process"},
 		{bindOp(Copy), unix.ENODEV, "gone"},
 		{bindOp(Copy), unix.ENETDOWN, "set it up"},
 		{bindOp(ZeroCopy), unix.EOPNOTSUPP, `use mode "copy"`},

@@ -141,8 +141,9 @@ func setOptions(s *Socket, c Config) error {
 }
 
 // bind ties the socket to its queue. While the queue is busy it tries again: its
-// last user may just have closed it, and the kernel takes some 30 ms to notice, or
-// a second when all its processors are busy.
+// last user may just have closed it, and the kernel, which frees it after an RCU
+// grace period and from a work queue, takes 20 ms for that when idle and was seen
+// to take seconds when all processors were busy.
 func (s *Socket) bind(c Config, first int) error {
 	addr := &unix.SockaddrXDP{Ifindex: uint32(s.queue.Index), QueueID: s.queue.ID}
 	if first == s.fd {

@@ -156,7 +156,8 @@ func (s *Socket) Kick() {
 		left := s.left()
 		err := s.kernel.send(s.fd)
 		s.noteKick(err)
-		if !s.copies || err != 0 && err != unix.EAGAIN || s.left() == left {
+		retry := err == 0 || err == unix.EAGAIN || err == unix.EBUSY
+		if !s.copies || !retry || s.left() == left {
 			return
 		}
 	}

@@ -162,6 +162,20 @@ func TestKickGoesOnWhileTheKernelTakes32AtATime(t *testing.T) {
 	}
 }
 
+// EBUSY is one packet that the driver dropped; the next may go.
+func TestKickGoesOnAfterAPacketThatTheDriverDropped(t *testing.T) {
+	s, k := kick(t, 100, false, func(k *fakeKernel) syscall.Errno {
+		k.transmit(10)
+		if k.sends == 3 {
+			return unix.EBUSY
+		}
+		return unix.EAGAIN
+	})
+	if k.sends != 10 || s.Pending() || s.Counters().KicksBusy != 1 {
+		t.Errorf("%d calls, pending %v, counters %+v: want 10, one of them busy", k.sends, s.Pending(), s.Counters())
+	}
+}
+
 // Completions that are missing are no reason to call the kernel, or to wait.
 func TestKickIsForDescriptorsNotForCompletions(t *testing.T) {
 	s, k := kick(t, 10, false, func(k *fakeKernel) syscall.Errno { k.takeTX(64); return 0 })

@@ -42,7 +42,7 @@ func TestVethOpenNamesWhatIsWrong(t *testing.T) {
 		want  error
 		text  string
 	}{
-		{"queue in use", []xsk.Queue{{Interface: "g1"}}, unix.EBUSY, "g1 queue 0: bind in copy mode: device or resource busy: the queue already has"},
+		{"queue in use", []xsk.Queue{{Interface: "g1"}}, unix.EBUSY, "g1 queue 0: bind in copy mode: device or resource busy: the queue has"},
 		{"second queue in use", []xsk.Queue{{Interface: "g0"}, {Interface: "g1"}}, unix.EBUSY, "g1 queue 0"},
 		{"no such queue", []xsk.Queue{{Interface: "g0", ID: 7}}, unix.EINVAL, "g0 queue 7: bind in copy mode: invalid argument: the interface has no such queue"},
 		{"no such index", []xsk.Queue{{Interface: "x", Index: 4711}}, unix.ENODEV, "x queue 0: bind in copy mode: no such device: the interface is gone"},

@@ -27,7 +27,7 @@ import (
 
 // patience is for what the kernel does in its own time, on a machine that may be
 // busy with other things.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // newWire makes the namespace and the two veth pairs, all up.
 func newWire(t testing.TB) {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package e2e has no code of its own: its tests run the whole gateway, the
+// binary as it is shipped, between hosts in network namespaces, and judge it by
+// what arrives at the far side.
+//
+//	transparent_test.go  what an allow-all wire passes, bit for bit, and what it refuses at the start
+//	policy_test.go       who reaches whom; unsolicited packets, rejections
+//	protocols_test.go    tunnels, link control, every protocol and EtherType, [exceptions]
+//	fragments_test.go    datagrams in fragments, whole, broken and forged
+//	icmp_test.go         ICMP errors, and whose they are
+//	vlan_test.go         wires between VLANs
+//	reload_test.go       policies that change under traffic
+//	start_test.go        from the first attach to the first packet, and what keeps a gateway from starting
+//	stop_test.go         what is left behind, after a signal and after a crash
+//	hang_test.go         a daemon that is stopped and goes on
+//	link_test.go         ports that lose their carrier, are taken down, or get more queues
+//	privileges_test.go   what the process may do
+//	counters_test.go     the counters add up, and agree with what the hosts saw
+//	multiqueue_test.go   conversations whose replies come by another queue
+//
+// Nothing here waits for a time to pass where it can wait for something to
+// happen: that a frame is dropped is known from a marker, which is sent after
+// it and passes by any policy.
+//
+// BULKHEAD_LONG=1 makes downloads, sweeps and reloads as long as a release
+// wants them. All tests need root; without it they are skipped.
+package e2e
