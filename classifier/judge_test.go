@@ -68,13 +68,13 @@ func judgePorts(s Service, k *Key) bool {
 }
 
 func judgeRanges(ranges []PortRange, port uint16) bool {
-	named := map[int]bool{}
+	named := len(ranges) == 0
 	for _, r := range ranges {
 		for p := int(r.Lo); p <= int(r.Hi); p++ {
-			named[p] = true
+			named = named || p == int(port)
 		}
 	}
-	return len(ranges) == 0 || named[int(port)]
+	return named
 }
 
 func judgeICMP(s Service, k *Key) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type Gateway struct {
 	groups map[string]uint16
 	flows  *flowtable.Memory // of the table; huge pages where there are any
 	table  *flowtable.Table
+	lock   *os.File // on the pins; nil when nothing is pinned
 	failed chan error
 
 	policy     atomic.Pointer[policy] // in force; never nil
@@ -132,6 +134,10 @@ func (g *Gateway) queues() (n int) {
 // open clears what a dead predecessor left pinned and opens the cells.
 func (g *Gateway) open() error {
 	if dir := g.pins(); dir != "" {
+		var err error
+		if g.lock, err = xdp.LockPins(dir); err != nil {
+			return err
+		}
 		n, err := xdp.Sweep(dir)
 		if err != nil {
 			return fmt.Errorf("clear the pins of a predecessor: %w", err)
@@ -165,6 +171,9 @@ func (g *Gateway) closeCells() error {
 	var errs []error
 	for _, c := range g.cells {
 		errs = append(errs, c.close())
+	}
+	if g.lock != nil {
+		errs = append(errs, xdp.UnlockPins(g.lock))
 	}
 	if g.flows != nil {
 		errs = append(errs, g.flows.Unmap())

@@ -3,11 +3,14 @@
 package testenv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -27,10 +30,17 @@ type vethPair struct {
 	queues int
 }
 
-// addVeth makes the pair, with offloads as on a wire (see wireOffloads), and brings both ends up.
+// firstIndex is where the interface indices of veths' first ends begin. If both ends had the same index, each in its
+// namespace, the kernel would take its time, up to a second, to see the carrier (linkwatch_urgent_event).
+const firstIndex = 1000
+
+var indices atomic.Int32
+
+// addVeth makes the pair, with offloads as on a wire (see wireOffloads), brings both ends up and waits until they are.
 func addVeth(p vethPair) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.HardwareAddr = p.a.dev, p.a.mac
+	attrs.Index = firstIndex + int(indices.Add(1))
 	attrs.MTU, attrs.NumRxQueues, attrs.NumTxQueues = p.mtu, p.queues, p.queues
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerHardwareAddr = p.b.dev, p.b.mac
@@ -46,10 +56,33 @@ func addVeth(p vethPair) error {
 			return err
 		}
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.Background(), carrierLimit)
+	defer cancel()
+	return errors.Join(p.a.ns.WaitUp(ctx, p.a.dev), p.b.ns.WaitUp(ctx, p.b.dev))
 }
 
-// SetUp brings an interface up or takes it down; for a veth the far end loses its carrier.
+// carrierLimit is how long a carrier may take on a machine under load.
+const carrierLimit = 20 * time.Second
+
+// WaitUp waits until an interface has its carrier and takes packets: for a veth, until both ends are up and the
+// kernel has noticed. Before, what is sent is lost without an error.
+func (n *NS) WaitUp(ctx context.Context, dev string) error {
+	for {
+		up := false
+		err := n.onLink("wait for carrier of", dev, func(l netlink.Link) error {
+			up = l.Attrs().OperState == netlink.OperUp
+			return nil
+		})
+		if up || err != nil {
+			return err
+		}
+		if err := pause(ctx, time.Millisecond); err != nil {
+			return fmt.Errorf("%s: wait for carrier of %s: %w", n, dev, err)
+		}
+	}
+}
+
+// SetUp brings an interface up or takes it down; for a veth the far end loses its carrier. See WaitUp.
 func (n *NS) SetUp(dev string, up bool) error {
 	return n.onLink("set up", dev, func(l netlink.Link) error {
 		if up {

@@ -98,12 +98,11 @@ func (p *probe) tcp(ctx context.Context, n *NS) (Reply, error) {
 		return Reply{}, err
 	}
 	defer stop()
-	// Ready for writing means that the connection is made or has failed.
-	asked := false
-	err = p.rc.Write(func(uintptr) bool {
-		ready := asked
-		asked = true
-		return ready
+	// Ready for writing means that the connection is made or has failed. It must be asked for here each time, for the
+	// runtime forgets what happened before this call.
+	err = p.rc.Write(func(fd uintptr) bool {
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
+		return err == nil && ready == 1
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return Reply{Outcome: Silent}, nil

@@ -110,11 +110,13 @@ func TestICMPTypesAreThoseThatReachThePolicy(t *testing.T) {
 		for icmpType := range 256 {
 			var info packet.Info
 			packet.Parse(family.frame(uint8(icmpType)), &info)
-			judged := info.Outcome == packet.IP && !info.IsICMPReply()
+			key, _ := info.Key(0)
+			asked, _, _ := key.ICMP() // of a reply: the type of its request
+			judged := info.Outcome == packet.IP && int(asked) == icmpType
 			_, err := Parse("f", fmt.Appendf(nil, "[service.x]\n%s = [%d]", family.key, icmpType), Options{})
 			if (err == nil) != judged {
-				t.Errorf("%s %d: the parser says %v (reply: %v), the policy %v",
-					family.key, icmpType, info.Outcome, info.IsICMPReply(), err)
+				t.Errorf("%s %d: the parser says %v of the flow of type %d, the policy %v",
+					family.key, icmpType, info.Outcome, asked, err)
 			}
 		}
 	}

@@ -30,6 +30,38 @@ var protocolKeys = map[uint8]string{
 	packet.ProtoICMP: "icmp", packet.ProtoICMPv6: "icmpv6",
 }
 
+// protocols reads a list of IP protocols by name or number.
+func (s *serviceReader) protocols(v *tomlfile.Value) {
+	items, _ := s.doc.List(v)
+	for i := range items {
+		proto, ok := s.protocol(&items[i])
+		if !ok {
+			continue
+		}
+		if instead := insteadOf(proto); instead != "" {
+			s.doc.Addf(items[i].Pos, "protocol %s %s", tomlfile.Quote(items[i].Text), instead)
+			continue
+		}
+		s.others = append(s.others, classifier.Service{Proto: proto})
+	}
+}
+
+func (s *serviceReader) protocol(v *tomlfile.Value) (uint8, bool) {
+	if v.Kind == tomlfile.KindInteger {
+		n, ok := s.doc.Integer(v, 0, 255)
+		return uint8(n), ok
+	}
+	text, ok := s.doc.String(v)
+	if !ok {
+		return 0, false
+	}
+	proto, ok := protocolNames[text]
+	if !ok {
+		s.doc.Addf(v.Pos, "protocol %s is not known by name: write its number, 0 to 255", tomlfile.Quote(text))
+	}
+	return proto, ok
+}
+
 // insteadOf says why a protocol cannot be listed under protocol, "" if it can.
 func insteadOf(proto uint8) string {
 	if key := protocolKeys[proto]; key != "" {

@@ -67,8 +67,8 @@ func TestFields(t *testing.T) {
 				Src: addr(hostA6), Dst: addr(hostB6), FragmentID: 0xcafe, FragmentOffset: 1448, Fragmented: true},
 		},
 		{
-			"an atomic fragment is a whole packet",
-			[]layer{eth(0x86dd), ip6(hostA6, hostB6, 44), frag6(132, 0, false), sctp(5, 6)},
+			"an atomic fragment is a whole packet, whatever its reserved bits",
+			[]layer{eth(0x86dd), ip6(hostA6, hostB6, 44), frag6(132, 6, false), sctp(5, 6)},
 			Info{Outcome: IP, Family: 6, Proto: 132, HopLimit: 64, EtherType: 0x86dd, L3: 14, L4: 62, End: 74,
 				Src: addr(hostA6), Dst: addr(hostB6), SrcPort: 5, DstPort: 6},
 		},
@@ -144,12 +144,18 @@ func TestTunnelsAreNamed(t *testing.T) {
 				t.Errorf("protocol %d in %s is the tunnel %v, want %v", proto, name, info.Tunnel, protos[proto])
 			}
 		}
+		if got := TunnelOf(uint8(proto), 4789); proto != ProtoUDP && got != protos[proto] {
+			t.Errorf("protocol %d is the tunnel %v, want %v", proto, got, protos[proto])
+		}
 		seen[protos[proto]] = true
 	}
 	for port := range 65536 {
 		Parse(build(eth(0x0800), ip4(hostA4, hostB4, 17), udp(4789, port)), &info)
 		if info.Tunnel != ports[port] {
 			t.Errorf("UDP port %d is the tunnel %v, want %v", port, info.Tunnel, ports[port])
+		}
+		if got := TunnelOf(ProtoUDP, uint16(port)); got != info.Tunnel {
+			t.Errorf("UDP port %d is the tunnel %v by itself, %v in a packet", port, got, info.Tunnel)
 		}
 		seen[ports[port]] = true
 	}

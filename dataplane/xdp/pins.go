@@ -25,8 +25,38 @@ func IsBPFFS(dir string) bool {
 	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.BPF_FS_MAGIC
 }
 
+// ErrPinsInUse is returned by LockPins when a gateway lives that has the lock.
+var ErrPinsInUse = errors.New("another gateway of this name is running here")
+
+// LockPins makes a directory for pins and locks it for this process, until the
+// file is closed. The lock ends with the process, however that ends.
+func LockPins(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make a directory for pins: %w", err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the directory of pins: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if err == unix.EWOULDBLOCK {
+			err = ErrPinsInUse
+		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// UnlockPins gives the lock back and removes the directory, if nothing is
+// pinned there.
+func UnlockPins(f *os.File) error {
+	removeEmpty(f.Name())
+	return f.Close()
+}
+
 // Sweep removes the links that a gateway of the same name left pinned when it
-// died, and so detaches its programs. The caller holds the lock that says that
+// died, and so detaches its programs. The caller has the lock, which says that
 // no such gateway lives. A directory that is not there is no error.
 func Sweep(dir string) (removed int, err error) {
 	entries, err := os.ReadDir(dir)
@@ -42,7 +72,6 @@ func Sweep(dir string) (removed int, err error) {
 		}
 		removed++
 	}
-	removeEmpty(dir)
 	return removed, nil
 }
 

@@ -5,7 +5,6 @@ package xdp
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -21,7 +20,7 @@ type Options struct {
 	MaxFrame  int    // longest frame that the sockets can take: SmallFrame or LargeFrame
 	BeatLimit time.Duration
 	Lanes     []Lane // the ports on the interface; numbered from 1 in this order
-	Pins      string // directory under a bpffs in which the link is pinned; "": not pinned
+	Pins      string // directory of LockPins in which the link is pinned; "": not pinned
 }
 
 // Program is an instance of the program, attached to an interface. Its methods
@@ -111,9 +110,6 @@ func (p *Program) attach() error {
 	if p.opts.Pins == "" {
 		return nil
 	}
-	if err := os.MkdirAll(p.opts.Pins, 0o700); err != nil {
-		return fmt.Errorf("pin the link: %w", err)
-	}
 	p.pin = pinPath(p.opts.Pins, p.opts.Interface)
 	if err := l.Pin(p.pin); err != nil {
 		p.pin = ""
@@ -178,7 +174,6 @@ func (p *Program) Close() error {
 	var unpin, detach error
 	if p.pin != "" {
 		unpin = p.link.Unpin()
-		removeEmpty(p.opts.Pins)
 	}
 	if p.link != nil {
 		detach = p.link.Close()

@@ -211,6 +211,10 @@ func TestPinnedLinkOutlivesItsOwnerAndIsSwept(t *testing.T) {
 	s := &bench{t: t, lab: lab, beats: must(xdp.NewBeats())(t)}
 	t.Cleanup(func() { s.beats.Close() })
 	s.index[0] = must(lab.Gateway.Index(lab.Ports[0]))(t)
+	lock := must(xdp.LockPins(pins))(t)
+	if _, err := xdp.LockPins(pins); !errors.Is(err, xdp.ErrPinsInUse) {
+		t.Fatalf("a second lock on the pins: %v, want ErrPinsInUse", err)
+	}
 	if _, err := s.attach(0, xdp.Lane{PeerIf: s.index[0]}, pins); err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +224,9 @@ func TestPinnedLinkOutlivesItsOwnerAndIsSwept(t *testing.T) {
 	// The first is forgotten without Close, as by a crash.
 	if n, err := xdp.Sweep(pins); n != 1 || err != nil {
 		t.Fatalf("Sweep = %d, %v, want 1, nil", n, err)
+	}
+	if err := xdp.UnlockPins(lock); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(fs, "bulkhead")); !os.IsNotExist(err) {
 		t.Errorf("the folders of the pins are still there: %v", err)

@@ -39,19 +39,15 @@ var wires = map[string]uint16{"wire0": 0}
 func (d *demo) showPolicy(context.Context) error {
 	d.section("The policy: %s, %d rules on labels, first match decides, default %s",
 		firstPolicy, len(d.policy.Rules), d.policy.Default)
-	headings := []string{"RULE", "FROM", "TO", "SERVICE", "ACTION", "LINE"}
-	rows := rulesOf(d.policy)
-	t := d.table(headings, widthsOf(append(rows, headings)))
-	for _, cells := range rows {
-		t.add(row{cells: cells})
-	}
+	d.showTable([]string{"RULE", "FROM", "TO", "SERVICE", "ACTION", "LINE"}, false, rulesOf(d.policy))
 	return nil
 }
 
 // rulesOf are the rules of a policy as rows of a table.
-func rulesOf(p *policy.Policy) (rows [][]string) {
+func rulesOf(p *policy.Policy) (rows []row) {
 	for _, r := range p.Rules {
-		rows = append(rows, []string{r.Name, r.From, r.To, strings.Join(r.Services, ", "), r.Action.String(), fmt.Sprint(r.Line)})
+		rows = append(rows, row{cells: []string{r.Name, r.From, r.To, strings.Join(r.Services, ", "),
+			r.Action.String(), fmt.Sprint(r.Line)}})
 	}
 	return rows
 }

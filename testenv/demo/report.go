@@ -97,22 +97,26 @@ type table struct {
 }
 
 // table writes the headings of a table.
-func (r *report) table(headings []string, widths []int) *table {
-	return r.begin(&table{report: r, widths: widths}, headings)
-}
-
-// checkTable writes the headings of a table whose rows are checks.
-func (r *report) checkTable(headings []string, widths []int) *table {
-	return r.begin(&table{report: r, widths: widths, checks: true}, headings)
-}
-
-func (r *report) begin(t *table, headings []string) *table {
+func (r *report) table(headings []string, widths []int, checks bool) *table {
+	t := &table{report: r, widths: widths, checks: checks}
 	indent := "   "
-	if t.checks {
+	if checks {
 		indent += strings.Repeat(" ", len(bad)+1)
 	}
-	r.print(indent + r.paint(faint, align(headings, t.widths)))
+	r.print(indent + r.paint(faint, align(headings, widths)))
 	return t
+}
+
+// showTable writes a table whose rows are all there.
+func (r *report) showTable(headings []string, checks bool, rows []row) {
+	cells := [][]string{headings}
+	for _, row := range rows {
+		cells = append(cells, row.cells)
+	}
+	t := r.table(headings, widthsOf(cells), checks)
+	for _, row := range rows {
+		t.add(row)
+	}
 }
 
 func (t *table) add(row row) {

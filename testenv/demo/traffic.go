@@ -71,15 +71,16 @@ func (a attempt) String() string {
 	return what
 }
 
+var trafficHeadings = []string{"FROM", "TO", "WHAT", "EXPECTED", "OBSERVED", "DECIDED BY"}
+
 // sendTraffic makes the attempts and shows what became of each, and by which rule.
 func (d *demo) sendTraffic(ctx context.Context) error {
 	d.section("Traffic: what becomes of it, and which rule decides")
-	headings := []string{"FROM", "TO", "WHAT", "EXPECTED", "OBSERVED", "DECIDED BY"}
-	cells := [][]string{headings, {"", "", "", "", "rejected: ICMP 3/13; app got nothing"}}
+	cells := [][]string{trafficHeadings, {"", "", "", "", "rejected: ICMP 3/13; app got nothing"}} // the longest
 	for _, a := range attempts {
 		cells = append(cells, []string{a.from, a.to, a.String(), a.want})
 	}
-	t := d.checkTable(headings, widthsOf(cells))
+	t := d.table(trafficHeadings, widthsOf(cells), true)
 	for _, a := range attempts {
 		row, err := d.try(ctx, a)
 		if err != nil {

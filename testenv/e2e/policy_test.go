@@ -3,8 +3,13 @@
 package e2e
 
 import (
+	"context"
+	"errors"
+	"net/netip"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"bulkhead/testenv"
 )
@@ -92,7 +97,7 @@ func TestHostsSeeWhatThePolicySays(t *testing.T) {
 			if c.want == silent {
 				ctx = within(t, 100*time.Millisecond)
 			}
-			got := get(c.from.Probe(ctx, c.network, to))(t).String()
+			got := look(ctx, t, c.from, c.network, to)
 			want := c.want
 			if want == "rejected" {
 				want = prohibited[to.Addr().Is4()]
@@ -109,6 +114,25 @@ func TestHostsSeeWhatThePolicySays(t *testing.T) {
 	if _, err := b.Ping(soon(t), a.IPv4, testenv.PingConfig{Wait: 100 * time.Millisecond}); err == nil {
 		t.Error("b pings a, which no rule allows")
 	}
+}
+
+// look tells what a program sees of a port.
+func look(ctx context.Context, t *testing.T, from *testenv.Host, network string, to netip.AddrPort) string {
+	t.Helper()
+	if network == "udp" {
+		return get(from.Probe(ctx, network, to))(t).String()
+	}
+	c, err := from.Dial(ctx, network, to)
+	switch {
+	case err == nil:
+		must(t, c.Close())
+		return "open"
+	case errors.Is(err, unix.ECONNREFUSED):
+		return "refused"
+	case ctx.Err() != nil:
+		return "silent"
+	}
+	return err.Error()
 }
 
 // TestRepliesPassAndUnsolicitedPacketsDoNot tells replies of an allowed flow
