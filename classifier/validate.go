@@ -26,6 +26,8 @@ func (p *Program) Validate() error {
 	return nil
 }
 
+// validate refuses prefixes that netip would never find an address in, and
+// those that are written in two ways.
 func (s *Set) validate() error {
 	for i, prefix := range s.Prefixes {
 		if !prefix.IsValid() {
@@ -38,6 +40,8 @@ func (s *Set) validate() error {
 	return nil
 }
 
+// validate refuses a rule over sets that are not there, or with a service that
+// contradicts itself.
 func (r *Rule) validate(sets int) error {
 	for _, set := range []int{r.Src, r.Dst} {
 		if set != AnySet && (set < 0 || set >= sets) {
@@ -68,6 +72,7 @@ func (s *Service) validate() error {
 	return errors.Join(validRanges(s.SrcPorts), validRanges(s.DstPorts))
 }
 
+// validRanges refuses a range that no port is in.
 func validRanges(ranges []PortRange) error {
 	for _, r := range ranges {
 		if r.Lo > r.Hi {

@@ -28,10 +28,12 @@ type fragmentKey struct {
 
 // fragmented is a datagram whose first fragment was seen.
 type fragmented struct {
-	key     fragmentKey
-	expires int64  // monotonic nanoseconds; 0: free
-	end     uint32 // of the first fragment in the datagram, bytes
-	verdict Verdict
+	key        fragmentKey
+	flow       packet.Key // of the first fragment
+	expires    int64      // monotonic nanoseconds; 0: free
+	end        uint32     // of the first fragment in the datagram, bytes
+	generation uint32     // of the policy that the verdict was made under
+	verdict    Verdict
 }
 
 // fragments ties later fragments, which have no ports, to the first fragment
@@ -66,14 +68,14 @@ func (t *fragments) set(k *fragmentKey) *[fragmentWays]fragmented {
 
 // remember notes the verdict of a first fragment. Seen again, the datagram
 // keeps the stricter verdict and the longer beginning.
-func (t *fragments) remember(p *frame, now int64) {
+func (w *worker) remember(p *frame) {
 	k := keyOf(p)
-	set := t.set(&k)
+	set := w.frags.set(&k)
 	slot := &set[0]
-	end := uint32(p.info.End - p.info.L4)
+	end := p.info.FragmentEnd
 	for i := range set {
 		s := &set[i]
-		if s.expires > now && s.key == k {
+		if s.expires > w.now && s.key == k {
 			s.end = max(s.end, end)
 			if p.verdict != Forward {
 				s.verdict = p.verdict
@@ -84,7 +86,10 @@ func (t *fragments) remember(p *frame, now int64) {
 			slot = s
 		}
 	}
-	*slot = fragmented{key: k, expires: now + fragmentLifetime, end: end, verdict: p.verdict}
+	*slot = fragmented{
+		key: k, flow: w.keys[p.slot], expires: w.now + fragmentLifetime,
+		end: end, generation: w.policy.generation, verdict: p.verdict,
+	}
 }
 
 // recall finds the datagram of a later fragment.
@@ -104,9 +109,14 @@ func (t *fragments) recall(p *frame, now int64) *fragmented {
 // RFC 5722): it drops, and with it what is still to come of the datagram.
 func (w *worker) judgeFragment(p *frame) {
 	first := w.frags.recall(p, w.now)
-	switch {
-	case first == nil:
+	if first == nil {
 		p.verdict, p.reason = w.except(event.FragmentOrphan)
+		return
+	}
+	if first.generation != w.policy.generation {
+		w.rejudgeFirst(p, first)
+	}
+	switch {
 	case first.verdict != Forward:
 		p.verdict, p.reason = Drop, event.FragmentOrphan
 	case p.info.FragmentOffset < first.end:
@@ -115,4 +125,22 @@ func (w *worker) judgeFragment(p *frame) {
 	default:
 		p.verdict, p.reason = Forward, 0
 	}
+}
+
+// rejudgeFirst judges a datagram whose first fragment passed under an older
+// policy: as its flow is judged now.
+func (w *worker) rejudgeFirst(p *frame, first *fragmented) {
+	first.generation = w.policy.generation
+	if first.verdict != Forward {
+		return
+	}
+	p.slot = spareSlot
+	w.keys[p.slot] = first.flow
+	var known bool
+	if p.flow, known = w.flows.Lookup(&first.flow, w.flows.Hash(&first.flow)); !known {
+		first.verdict = Drop
+		return
+	}
+	w.decision(p)
+	first.verdict = p.verdict
 }

@@ -97,3 +97,34 @@ func TestFragmentTableForgetsTheOldestNotTheNewest(t *testing.T) {
 		t.Errorf("%d of %d fragments of the newest datagram passed", len(out), len(last))
 	}
 }
+
+func TestLaterFragmentIsJudgedByThePolicyInForce(t *testing.T) {
+	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Drop, tierSets, webToDB)
+	all := pieces(t, false, 53, 1)
+	r.send(a, all[0])
+	r.publish(Drop, tierSets, webToDB)
+	if len(r.send(a, all[1])) != 1 {
+		t.Error("a fragment was lost because a policy that allows it as well was published")
+	}
+	r.publish(Drop, tierSets)
+	if len(r.send(a, all[2])) != 0 {
+		t.Error("a fragment passed by a verdict of the old policy")
+	}
+}
+
+// TestOptionsInFrontOfTheTransportHeaderCountForTheOverlap holds that where a
+// first fragment ends is measured from where fragments are, not from the ports.
+func TestOptionsInFrontOfTheTransportHeaderCountForTheOverlap(t *testing.T) {
+	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Drop, tierSets, webToDB)
+	ip6 := testenv.IPv6{Src: web6, Dst: db6}
+	whole := testenv.Frame(testenv.Ether{}, ip6, testenv.DestOpts(make([]byte, 6)...), testenv.UDP{Src: 9, Dst: 53}, testenv.Bytes(make([]byte, 3000)))
+	all, err := testenv.FragmentIPv6(whole, 1200, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := r.send(a, all...); len(out) != len(all) {
+		t.Errorf("%d of %d fragments passed", len(out), len(all))
+	}
+}

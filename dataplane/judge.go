@@ -68,7 +68,7 @@ func (w *worker) judgePacket(p *frame) {
 		w.begin(p)
 	}
 	if p.info.FragmentMore {
-		w.frags.remember(p, w.now)
+		w.remember(p)
 	}
 }
 

@@ -21,7 +21,6 @@ type portTally struct {
 type tally struct {
 	ports    []portTally // by number of the port in the cell
 	unplaced uint64      // frames of no port
-	turns    uint64
 
 	public publicTally // shared
 }
@@ -62,20 +61,27 @@ func (t *tally) dropped(p *port, reason event.Reason) { t.ports[p.number].droppe
 
 func (t *tally) answered(p *port) { t.ports[p.number].answered++ }
 
-// publish stores the private counters where others may read them.
+// publish stores the private counters where others may read them, as far as
+// they have changed: a store costs far more than a look.
 func (t *tally) publish() {
-	t.public.unplaced.Store(t.unplaced)
+	publishWord(&t.public.unplaced, t.unplaced)
 	for i := range t.ports {
 		p, to := &t.ports[i], t.public.ports[i]
-		to[0].Store(p.received.Frames)
-		to[1].Store(p.received.Bytes)
-		to[2].Store(p.forwarded.Frames)
-		to[3].Store(p.forwarded.Bytes)
-		to[4].Store(p.answered)
+		publishWord(&to[0], p.received.Frames)
+		publishWord(&to[1], p.received.Bytes)
+		publishWord(&to[2], p.forwarded.Frames)
+		publishWord(&to[3], p.forwarded.Bytes)
+		publishWord(&to[4], p.answered)
 		for r := range p.dropped {
-			to[5+2*r].Store(p.dropped[r])
-			to[6+2*r].Store(p.passed[r])
+			publishWord(&to[5+2*r], p.dropped[r])
+			publishWord(&to[6+2*r], p.passed[r])
 		}
+	}
+}
+
+func publishWord(to *atomic.Uint64, n uint64) {
+	if to.Load() != n {
+		to.Store(n)
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 // caches.
 const batchSize = 64
 
+// spareSlot is the place of a key that no frame of the batch has.
+const spareSlot = batchSize
+
 // What worker.seen says when it is not the generation in use.
 const (
 	seenIdle = 1 << 63 // the worker waits and holds no policy
@@ -51,7 +54,7 @@ type worker struct {
 	policy   *policy // taken at the start of a turn
 	now      int64   // monotonic nanoseconds at the start of a turn
 	batch    [batchSize]frame
-	keys     [batchSize]packet.Key // of the frames that have one, without gaps
+	keys     [batchSize + 1]packet.Key // of the frames that have one, without gaps; last: the spare
 	hashes   [batchSize]uint64
 	refs     [batchSize]flowtable.Ref
 	descs    [batchSize]xsk.Desc // scratch for Receive

@@ -146,6 +146,7 @@ func reasonName(r event.Reason) string {
 	return packet.Outcome(r).String()
 }
 
+// defaultExceptions forwards link control alone.
 func defaultExceptions() map[event.Reason]bool {
 	forward := map[event.Reason]bool{}
 	for _, r := range configurable() {

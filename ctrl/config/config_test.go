@@ -84,6 +84,9 @@ table_full = "forward"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff(map[string]uint16{"first": 0, "second": 1}, got.WireNumbers()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestDefaultsPassLinkControlAndNothingElse(t *testing.T) {

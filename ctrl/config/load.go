@@ -69,6 +69,7 @@ type reader struct {
 	midstream *tomlfile.Value // the key in [exceptions], if it is there
 }
 
+// gateway reads [gateway].
 func (r *reader) gateway(v *tomlfile.Value) {
 	t, ok := r.Table(v)
 	if !ok {
@@ -85,6 +86,7 @@ func (r *reader) gateway(v *tomlfile.Value) {
 	})
 }
 
+// flows reads [flows].
 func (r *reader) flows(v *tomlfile.Value) {
 	t, ok := r.Table(v)
 	if !ok {
@@ -98,6 +100,7 @@ func (r *reader) flows(v *tomlfile.Value) {
 	})
 }
 
+// timeouts reads [flows.timeouts].
 func (r *reader) timeouts(v *tomlfile.Value) {
 	t, ok := r.Table(v)
 	if !ok {
@@ -130,6 +133,7 @@ func (r *reader) exceptions(v *tomlfile.Value) {
 	r.midstream = t.Find(reasonName(event.Midstream))
 }
 
+// exception reads one key of [exceptions].
 func (r *reader) exception(reason event.Reason, v *tomlfile.Value) {
 	word, ok := r.Word(v, "drop", "forward")
 	if !ok {

@@ -28,6 +28,8 @@ func (r *reader) plainName(to *string) func(*tomlfile.Value) {
 // which is below one of them, has 107 bytes at most.
 const maxPath = 80
 
+// path reads an absolute path. One with "..", or with two names for the same
+// place, is not what somebody meant to write.
 func (r *reader) path(to *string) func(*tomlfile.Value) {
 	return func(v *tomlfile.Value) {
 		s, ok := r.String(v)
@@ -88,6 +90,7 @@ func (r *reader) either(to *bool, no, yes string) func(*tomlfile.Value) {
 	}
 }
 
+// integer reads an integer from lo to hi.
 func (r *reader) integer(to *int, lo, hi int64) func(*tomlfile.Value) {
 	return func(v *tomlfile.Value) {
 		if n, ok := r.Integer(v, lo, hi); ok {
@@ -96,6 +99,7 @@ func (r *reader) integer(to *int, lo, hi int64) func(*tomlfile.Value) {
 	}
 }
 
+// duration reads a time from lo to hi.
 func (r *reader) duration(to *time.Duration, lo, hi time.Duration) func(*tomlfile.Value) {
 	return func(v *tomlfile.Value) {
 		if d, ok := r.Duration(v, lo, hi); ok {

@@ -40,6 +40,7 @@ func ParseWire(name, text string) (Wire, error) {
 	return w, nil
 }
 
+// parsePort reads "eth0" or "eth0@10".
 func parsePort(text string) (Port, error) {
 	name, tag, tagged := strings.Cut(text, "@")
 	p := Port{Interface: name}
@@ -90,6 +91,7 @@ func (r *reader) wires(v *tomlfile.Value) {
 	}
 }
 
+// wire reads one [[wire]].
 func (r *reader) wire(t *tomlfile.Table) Wire {
 	w := DefaultWire()
 	r.Read(t, "[[wire]]", tomlfile.Fields{
@@ -111,6 +113,8 @@ func (r *reader) wire(t *tomlfile.Table) Wire {
 	return w
 }
 
+// networkInterface reads the name of an interface. Whether there is such an
+// interface is found out when the gateway starts.
 func (r *reader) networkInterface(to *Port) func(*tomlfile.Value) {
 	return func(v *tomlfile.Value) {
 		s, ok := r.String(v)
@@ -134,6 +138,7 @@ func (r *reader) vlan(to *Port) func(*tomlfile.Value) {
 	}
 }
 
+// frameSize reads one of the sizes that packet memory is made for.
 func (r *reader) frameSize(to *int) func(*tomlfile.Value) {
 	return func(v *tomlfile.Value) {
 		n, ok := r.Integer(v, 0, 4096)
@@ -146,6 +151,16 @@ func (r *reader) frameSize(to *int) func(*tomlfile.Value) {
 		}
 		*to = int(n)
 	}
+}
+
+// WireNumbers gives the numbers of the wires by name: their places in Wires,
+// as a policy that names wires is resolved with.
+func (c *Config) WireNumbers() map[string]uint16 {
+	numbers := make(map[string]uint16, len(c.Wires))
+	for i, w := range c.Wires {
+		numbers[w.Name] = uint16(i)
+	}
+	return numbers
 }
 
 // conflict is something that a wire and an earlier one, or its own two ports,

@@ -13,6 +13,8 @@ import (
 	"bulkhead/ctrl/tomlfile"
 )
 
+// readAddresses reads a list of addresses and prefixes. What is wrong in it is
+// left out.
 func (doc *document) readAddresses(v *tomlfile.Value) []address {
 	items, _ := doc.file.List(v)
 	addresses := make([]address, 0, len(items))

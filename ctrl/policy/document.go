@@ -18,6 +18,7 @@ type document struct {
 	rules     []rule
 }
 
+// workload is a [workload.NAME].
 type workload struct {
 	name      string
 	pos       tomlfile.Pos
@@ -25,6 +26,7 @@ type workload struct {
 	labels    map[string]string
 }
 
+// address is an address or prefix of a workload, and where it is written.
 type address struct {
 	prefix netip.Prefix
 	pos    tomlfile.Pos
@@ -35,7 +37,9 @@ type service struct {
 	allow []classifier.Service
 	// deny is what a rule that denies or rejects the service matches beside
 	// allow. A service never names a tunnel by the way, so that none is allowed
-	// unawares; but who denies all of UDP means VXLAN as well.
+	// unawares; but who denies all of UDP means VXLAN as well. A tunnel is one
+	// thing whatever its ports are, so that denying one of them, or from some
+	// source ports only, denies all of it: in doubt, deny.
 	deny []classifier.Service
 }
 

@@ -11,8 +11,10 @@ import (
 // members is a set of workloads: bit i stands for workload i.
 type members []uint64
 
+// add makes workload i a member.
 func (m members) add(i int32) { m[i/64] |= 1 << (i % 64) }
 
+// empty reports whether there is no member.
 func (m members) empty() bool {
 	for _, w := range m {
 		if w != 0 {
@@ -47,6 +49,8 @@ type labelIndex struct {
 	effort int                           // what eval has cost so far: words and members written
 }
 
+// newLabelIndex gives the workloads numbers in their order, and each the label
+// with its name.
 func newLabelIndex(workloads []workload) *labelIndex {
 	x := &labelIndex{count: len(workloads), keys: map[string]map[string][]int32{}}
 	for i, w := range workloads {
@@ -58,6 +62,7 @@ func newLabelIndex(workloads []workload) *labelIndex {
 	return x
 }
 
+// put notes that workload i has a label. Workloads come in order.
 func (x *labelIndex) put(key, value string, i int32) {
 	values := x.keys[key]
 	if values == nil {
@@ -99,6 +104,7 @@ func (x *labelIndex) eval(n *node) members {
 	return m
 }
 
+// include makes all of a list members.
 func (x *labelIndex) include(m members, workloads []int32) {
 	x.effort += len(workloads)
 	for _, i := range workloads {

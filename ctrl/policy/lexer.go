@@ -18,8 +18,10 @@ type selectorError struct {
 	message string
 }
 
+// Error returns the message alone; the place is for the file.
 func (e *selectorError) Error() string { return e.message }
 
+// mistake makes the error of a place in a selector.
 func mistake(at int, format string, args ...any) error {
 	return &selectorError{at, fmt.Sprintf(format, args...)}
 }
@@ -43,6 +45,7 @@ const (
 
 var keywords = []string{wordAny, wordAnd, wordOr, wordNot, wordIn, wordHas}
 
+// isKeyword reports whether a word belongs to the grammar.
 func isKeyword(s string) bool { return slices.Contains(keywords, s) }
 
 // is reports whether the token is this sign or keyword.
@@ -81,6 +84,7 @@ func nextToken(text string, at int) (token, error) {
 	return token{}, strange(rest, at)
 }
 
+// wordLength returns how many bytes of s from its beginning can be a word.
 func wordLength(s string) int {
 	i := strings.IndexFunc(s, func(r rune) bool { return !tomlfile.IsNameByte(r) })
 	if i < 0 {

@@ -46,6 +46,7 @@ func (s *serviceReader) protocols(v *tomlfile.Value) {
 	}
 }
 
+// protocol reads a name or number.
 func (s *serviceReader) protocol(v *tomlfile.Value) (uint8, bool) {
 	if v.Kind == tomlfile.KindInteger {
 		n, ok := s.doc.Integer(v, 0, 255)
@@ -77,6 +78,7 @@ func insteadOf(proto uint8) string {
 	return ""
 }
 
+// isTunnel says how to name a tunnel instead of its port or protocol.
 func isTunnel(t packet.Tunnel) string {
 	return fmt.Sprintf("is a tunnel: write tunnel = [%q]", t)
 }
@@ -98,6 +100,7 @@ func (s *serviceReader) tunnels(v *tomlfile.Value) {
 	}
 }
 
+// tunnelNames lists what people call the tunnels.
 func tunnelNames() []string {
 	var names []string
 	for _, t := range allTunnels() {
@@ -106,6 +109,7 @@ func tunnelNames() []string {
 	return names
 }
 
+// allTunnels lists the tunnels that the parser recognises.
 func allTunnels() []packet.Tunnel {
 	var all []packet.Tunnel
 	for t := packet.NoTunnel + 1; t < packet.NumTunnels; t++ {
@@ -134,6 +138,7 @@ var udpTunnels = sync.OnceValue(func() []udpTunnel {
 	return all
 })
 
+// udpTunnel is a UDP destination port and the tunnel that it opens.
 type udpTunnel struct {
 	port   uint16
 	tunnel packet.Tunnel

@@ -21,6 +21,8 @@ func read(file *tomlfile.Document) *document {
 	return doc
 }
 
+// readDefault reads what befalls a packet that no rule matches. To reject it
+// would answer every scan, so that takes a rule.
 func (doc *document) readDefault(v *tomlfile.Value) {
 	if word, ok := doc.file.Word(v, "deny", "allow"); ok {
 		doc.fallback = actionOf(word)
@@ -52,6 +54,7 @@ func (doc *document) readWorkloads(v *tomlfile.Value) {
 	}
 }
 
+// readWorkload reads one [workload.NAME].
 func (doc *document) readWorkload(name string, t *tomlfile.Table) workload {
 	w := workload{name: name, pos: t.Pos, labels: map[string]string{}}
 	where := fmt.Sprintf("[workload.%s]", name)
@@ -66,6 +69,7 @@ func (doc *document) readWorkload(name string, t *tomlfile.Table) workload {
 // maxLabels is how many labels a workload may have.
 const maxLabels = 64
 
+// readLabels adds what is right in a table of labels to labels.
 func (doc *document) readLabels(v *tomlfile.Value, labels map[string]string) {
 	table, ok := doc.file.Table(v)
 	if !ok {
@@ -98,6 +102,8 @@ func (doc *document) checkLabelKey(e *tomlfile.Value) bool {
 	return true
 }
 
+// labelValue reads the value of a label. A dot in a bare key makes a table of
+// it, which is what people stumble over.
 func (doc *document) labelValue(e *tomlfile.Value) string {
 	if e.Kind == tomlfile.KindTable {
 		doc.file.Addf(e.Pos, "label %s: want a string, not a table; a key with dots is written in quotes", e.Name)
@@ -129,6 +135,7 @@ func (doc *document) readRules(v *tomlfile.Value) {
 	}
 }
 
+// readRule reads one [[rule]].
 func (doc *document) readRule(t *tomlfile.Table) rule {
 	r := rule{pos: t.Pos}
 	doc.file.Read(t, "[[rule]]", tomlfile.Fields{
@@ -146,6 +153,8 @@ func (doc *document) readRule(t *tomlfile.Table) rule {
 	return r
 }
 
+// selectorValue returns v if it is a string. It is parsed when all workloads
+// are known.
 func (doc *document) selectorValue(v *tomlfile.Value) *tomlfile.Value {
 	if _, ok := doc.file.String(v); !ok {
 		return nil

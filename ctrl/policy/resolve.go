@@ -54,6 +54,7 @@ func (doc *document) resolve(opt Options) *Policy {
 	return r.policy
 }
 
+// nameWorkloads fills in what Policy tells of workloads.
 func (r *resolver) nameWorkloads() {
 	r.policy.owners = r.owners()
 	r.policy.Workloads = make([]Workload, len(r.workloads))
@@ -66,6 +67,7 @@ func (r *resolver) nameWorkloads() {
 	}
 }
 
+// rule appends one rule to the program, and what people need to know of it.
 func (r *resolver) rule(from *rule) {
 	info := RuleInfo{
 		Name: from.name, File: r.file.File(), Line: r.file.Line(from.pos), Action: from.action,
@@ -81,6 +83,7 @@ func (r *resolver) rule(from *rule) {
 	})
 }
 
+// text returns the string of a value that may have been left out.
 func text(v *tomlfile.Value) string {
 	if v == nil {
 		return ""
@@ -88,6 +91,7 @@ func text(v *tomlfile.Value) string {
 	return v.Text
 }
 
+// texts returns the strings of values.
 func texts(values []tomlfile.Value) []string {
 	list := make([]string, len(values))
 	for i := range values {
@@ -112,6 +116,9 @@ func (r *resolver) selector(v *tomlfile.Value) int {
 	return set
 }
 
+// evaluate parses a selector and finds its workloads. One that finds none is
+// refused: a rule that matches nothing protects nothing, or allows nothing,
+// and nobody would notice.
 func (r *resolver) evaluate(v *tomlfile.Value) int {
 	n, err := parseSelector(v.Text)
 	if err != nil {

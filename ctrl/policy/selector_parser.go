@@ -55,7 +55,9 @@ func (p *selectorParser) end(complaint string) error {
 	return nil
 }
 
-func (p *selectorParser) or() (node, error)  { return p.chain(wordOr, opOr, p.and) }
+// or and the functions below read the lines of the grammar of their names.
+func (p *selectorParser) or() (node, error) { return p.chain(wordOr, opOr, p.and) }
+
 func (p *selectorParser) and() (node, error) { return p.chain(wordAnd, opAnd, p.not) }
 
 // chain reads one part or several with a word between them.
@@ -78,6 +80,7 @@ func (p *selectorParser) chain(word string, op op, part func() (node, error)) (n
 	return n, nil
 }
 
+// not bounds the nesting: every deeper level of a selector comes through here.
 func (p *selectorParser) not() (node, error) {
 	if p.depth++; p.depth > maxNesting {
 		return node{}, mistake(p.tok.at, "nested more than %d deep", maxNesting)
@@ -103,6 +106,7 @@ func (p *selectorParser) not() (node, error) {
 	return p.term()
 }
 
+// negate returns what n does not mean.
 func negate(n node) node { return node{op: opNot, kids: []node{n}} }
 
 // expect moves over a sign or keyword.
@@ -113,6 +117,7 @@ func (p *selectorParser) expect(text string) error {
 	return p.advance()
 }
 
+// term reads one condition.
 func (p *selectorParser) term() (node, error) {
 	if p.tok.is(wordHas) {
 		if err := p.count(); err != nil {

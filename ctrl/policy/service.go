@@ -45,6 +45,7 @@ func (doc *document) readServices(v *tomlfile.Value) {
 	}
 }
 
+// readService reads one [service.NAME].
 func (doc *document) readService(name string, t *tomlfile.Table) service {
 	s := serviceReader{doc: doc.file}
 	where := fmt.Sprintf("[service.%s]", name)

@@ -42,6 +42,7 @@ func (b *builder) build() error {
 	return b.parser.Error()
 }
 
+// expression adds one line, or header, to the tree.
 func (b *builder) expression(node *unstable.Node) error {
 	path, err := b.path(node.Key())
 	if err != nil {
@@ -67,6 +68,7 @@ type part struct {
 	at   Pos
 }
 
+// path reads the parts of a dotted key.
 func (b *builder) path(keys unstable.Iterator) ([]part, error) {
 	path := make([]part, 0, 2)
 	for keys.Next() {
@@ -180,6 +182,7 @@ func (b *builder) add(t *Table, p part, v Value) *Value {
 	return t.add(v)
 }
 
+// repeated reports a name that cannot be used again.
 func (b *builder) repeated(p part, first *Value) {
 	b.doc.Addf(p.at, "%s is already there, in line %d", Quote(p.name), b.doc.Line(first.Key))
 }
@@ -206,6 +209,7 @@ func (b *builder) value(node *unstable.Node, key part) Value {
 	return v
 }
 
+// items reads the elements of a list.
 func (b *builder) items(node *unstable.Node, key part) []Value {
 	n := 0
 	for it := node.Children(); it.Next(); {
@@ -219,6 +223,7 @@ func (b *builder) items(node *unstable.Node, key part) []Value {
 	return items
 }
 
+// inlineTable reads a table in braces.
 func (b *builder) inlineTable(node *unstable.Node, at Pos) *Table {
 	t := &Table{Pos: at}
 	for it := node.Children(); it.Next(); {

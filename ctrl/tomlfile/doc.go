@@ -69,6 +69,7 @@ func (d *Document) place(at Pos) (line, column int) {
 	return line, int(at-d.lines[line-1]) + 1
 }
 
+// lineStarts returns where each line begins; there is at least one.
 func lineStarts(text []byte) []Pos {
 	starts := make([]Pos, 1, bytes.Count(text, []byte{'\n'})+1)
 	for i, c := range text {

@@ -34,6 +34,7 @@ func (d *Document) Require(t *Table, where string, keys ...string) {
 	}
 }
 
+// unknown reports a key that is not in known, with what may have been meant.
 func (d *Document) unknown(v *Value, where string, known []string) {
 	if near := nearest(v.Name, known); near != "" {
 		d.Addf(v.Key, "unknown key %s in %s: did you mean %s?", Quote(v.Name), where, near)

@@ -113,4 +113,5 @@ func printable(s string) string {
 	return strings.Trim(strconv.QuoteToASCII(s), `"`)
 }
 
+// hidden reports whether a character would not show as itself.
 func hidden(r rune) bool { return !unicode.IsPrint(r) }

@@ -23,6 +23,7 @@ type shapeError struct {
 	message string
 }
 
+// Error returns the message alone.
 func (e *shapeError) Error() string { return e.message }
 
 // shape walks over the text once before the library's parser sees it. The
@@ -37,6 +38,7 @@ type shape struct {
 	parts int
 }
 
+// checkShape returns the first limit that text exceeds, or nil.
 func checkShape(text []byte) *shapeError {
 	s := shape{text: text}
 	for s.at < len(s.text) {

@@ -51,20 +51,20 @@ func TestFields(t *testing.T) {
 			[]layer{eth(0x0800), ip4(hostA4, hostB4, 47, fragment(1480, true)), zeros(16)},
 			Info{Outcome: Fragment, Tunnel: GRE, Family: 4, Proto: 47, HopLimit: 64, EtherType: 0x0800,
 				L3: 14, L4: 34, End: 50, Src: addr(hostA4), Dst: addr(hostB4),
-				FragmentID: 0x1234, FragmentOffset: 1480, FragmentMore: true, Fragmented: true},
+				FragmentID: 0x1234, FragmentOffset: 1480, FragmentEnd: 1496, FragmentMore: true, Fragmented: true},
 		},
 		{
 			"a first fragment of IPv6, behind options",
 			[]layer{eth(0x86dd), ip6(hostA6, hostB6, 60), extension(44, 16), frag6(17, 0, true), set(4, 0xff), udp(1, 2), zeros(8)},
 			Info{Outcome: IP, Family: 6, Proto: 17, HopLimit: 64, EtherType: 0x86dd, L3: 14, L4: 78, End: 94, Payload: 8,
 				Src: addr(hostA6), Dst: addr(hostB6), SrcPort: 1, DstPort: 2,
-				FragmentID: 0xcafe, FragmentMore: true, Fragmented: true},
+				FragmentID: 0xcafe, FragmentEnd: 16, FragmentMore: true, Fragmented: true},
 		},
 		{
 			"a last fragment of IPv6",
 			[]layer{eth(0x86dd), ip6(hostA6, hostB6, 44), frag6(60, 1448, false), zeros(3)},
 			Info{Outcome: Fragment, Family: 6, Proto: 60, HopLimit: 64, EtherType: 0x86dd, L3: 14, L4: 62, End: 65,
-				Src: addr(hostA6), Dst: addr(hostB6), FragmentID: 0xcafe, FragmentOffset: 1448, Fragmented: true},
+				Src: addr(hostA6), Dst: addr(hostB6), FragmentID: 0xcafe, FragmentOffset: 1448, FragmentEnd: 1451, Fragmented: true},
 		},
 		{
 			"an atomic fragment is a whole packet, whatever its reserved bits",

@@ -34,6 +34,7 @@ func parseFragmentHeader(b []byte, before, off int, info *Info) Outcome {
 func judgeFragment(size, before, off int, info *Info) Outcome {
 	info.Fragmented = true
 	offset := int(info.FragmentOffset)
+	info.FragmentEnd = uint32(offset + size)
 	switch {
 	case info.FragmentMore && size%8 != 0:
 		if info.Family == 4 {

@@ -59,7 +59,8 @@ type Info struct {
 
 	// First fragments have FragmentMore and offset 0; whole packets neither.
 	FragmentID     uint32 // identification; valid with Fragment and with FragmentMore
-	FragmentOffset uint32 // in bytes
+	FragmentOffset uint32 // of its data in the datagram, in bytes
+	FragmentEnd    uint32 // behind its data in the datagram, in bytes; valid with Fragmented
 	FragmentMore   bool   // more fragments follow
 	Fragmented     bool   // part of a fragmented datagram (an atomic fragment, RFC 6946, is not)
 

@@ -120,13 +120,17 @@ func orNothing(left []string, nothing string) string {
 	return strings.Join(left, ", ")
 }
 
-// summary is the last line.
-func (d *demo) summary() {
+// summary is the last line; it returns the exit code.
+func (d *demo) summary() int {
 	took := time.Since(d.begin).Round(100 * time.Millisecond)
 	d.print("")
 	if d.wrong > 0 {
 		d.print(d.paint(red, fmt.Sprintf("%d of %d checks are WRONG (%v)", d.wrong, d.checks, took)))
-		return
+		return 1
 	}
 	d.print(d.paint(green, fmt.Sprintf("All %d checks are as they should be (%v)", d.checks, took)))
+	if d.report.err != nil {
+		return 1
+	}
+	return 0
 }

@@ -86,23 +86,20 @@ func (d *demo) run(stderr io.Writer) int {
 			return err
 		})
 	}
-	if err == nil {
-		err = d.nothingLeft(before)
-	} else {
+	if err != nil {
 		fmt.Fprintf(stderr, "\ndemo: %v\n", err)
-		if err := d.nothingLeft(before); err != nil {
-			fmt.Fprintf(stderr, "demo: %v\n", err)
-		}
+	}
+	if left := d.nothingLeft(before); left != nil {
+		fmt.Fprintf(stderr, "demo: %v\n", left)
+		err = left
 	}
 	switch {
 	case interrupted:
 		return 130
-	case err != nil || d.report.err != nil || d.wrong > 0:
-		d.summary()
+	case err != nil:
 		return 1
 	}
-	d.summary()
-	return 0
+	return d.summary()
 }
 
 // show is the story, chapter by chapter. The error is about what could not be shown; what was shown and is not as it

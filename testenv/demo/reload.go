@@ -16,9 +16,9 @@ import (
 func streams() []*stream {
 	return []*stream{
 		{from: "web", to: "app", network: "tcp", port: apiStream, rule: "web-to-app"},
-		{from: "db", to: "ops", network: "udp", port: logStream, rule: "logs-to-ops"},
+		{from: "db", to: "ops", network: "udp", port: dbLogs, rule: "logs-to-ops"},
 		{from: "ops", to: "app", network: "tcp", port: sshStream, cut: true, rule: defaultAction},
-		{from: "app", to: "ops", network: "udp", port: logStream + 1, cut: true, rule: "app-quarantine"},
+		{from: "app", to: "ops", network: "udp", port: appLogs, cut: true, rule: "app-quarantine"},
 	}
 }
 

@@ -46,9 +46,10 @@ func (r *report) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
+// print writes a line.
 func (r *report) print(line string) {
 	if r.err == nil {
-		_, r.err = fmt.Fprintln(r.w, line)
+		_, r.err = fmt.Fprintln(r.w, strings.TrimRight(line, " "))
 	}
 }
 
@@ -140,16 +141,13 @@ func widthsOf(rows [][]string) (widths []int) {
 	return widths
 }
 
-// align pads cells to their columns; the last one is not padded.
+// align pads cells to their columns.
 func align(cells []string, widths []int) string {
-	var b strings.Builder
+	padded := make([]string, len(cells))
 	for i, cell := range cells {
-		b.WriteString(cell)
-		if i < len(cells)-1 {
-			b.WriteString(strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell))+2))
-		}
+		padded[i] = cell + strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
 	}
-	return strings.TrimRight(b.String(), " ")
+	return strings.Join(padded, "  ")
 }
 
 // milliseconds writes a time for people.

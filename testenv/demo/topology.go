@@ -27,8 +27,9 @@ type place struct {
 const (
 	httpPort  = 80
 	apiStream = 8443
-	logStream = 6514
 	sshStream = 22
+	dbLogs    = 6514
+	appLogs   = 5514
 )
 
 // echoes are the servers that send back what they get, some of them where no rule lets anybody through.
@@ -130,7 +131,7 @@ func describe(p *policy.Policy, hosts []string) (lines []string) {
 	}
 	widths := widthsOf(cells)
 	for _, c := range cells {
-		lines = append(lines, align(append(c, ""), widths)) // the last one padded, too
+		lines = append(lines, align(c, widths))
 	}
 	return lines
 }

@@ -76,7 +76,7 @@ var trafficHeadings = []string{"FROM", "TO", "WHAT", "EXPECTED", "OBSERVED", "DE
 // sendTraffic makes the attempts and shows what became of each, and by which rule.
 func (d *demo) sendTraffic(ctx context.Context) error {
 	d.section("Traffic: what becomes of it, and which rule decides")
-	cells := [][]string{trafficHeadings, {"", "", "", "", "rejected: ICMP 3/13; app got nothing"}} // the longest
+	cells := [][]string{trafficHeadings, {"", "", "", "", "allowed, 3 of 3 answers, worst 100.0 ms"}} // the longest
 	for _, a := range attempts {
 		cells = append(cells, []string{a.from, a.to, a.String(), a.want})
 	}
@@ -88,9 +88,8 @@ func (d *demo) sendTraffic(ctx context.Context) error {
 		}
 		t.add(row)
 	}
-	d.say("")
-	d.say("app and db hang on one switch: what they say to one another never comes to the wire, so the gateway")
-	d.say("neither sees nor stops it. A VLAN for each workload would bring it to the wire.")
+	d.say("app and db are on the same side: what they say to one another never comes to the wire, so the gateway")
+	d.say("neither sees nor stops it. A VLAN for each of them, on a trunk to the gateway, would bring it to the wire.")
 	return nil
 }
 
@@ -124,7 +123,7 @@ func (d *demo) try(ctx context.Context, a attempt) (row, error) {
 	if rule == "" {
 		rule = "(nobody: no counter moved)"
 	}
-	return row{[]string{a.from, a.to, a.String(), a.want, got.fate + ": " + got.note, rule}, holds}, nil
+	return row{[]string{a.from, a.to, a.String(), a.want, got.fate + ", " + got.note, rule}, holds}, nil
 }
 
 // How long an answer is waited for: long where one has to come, and short where none may.
