@@ -76,6 +76,11 @@ func (w *worker) judgePacket(p *frame) {
 // between the same endpoints.
 func (w *worker) follow(p *frame) {
 	d := w.decision(p)
+	if p.verdict != Forward && w.opposes(p) {
+		w.flows.End(p.flow)
+		w.begin(p)
+		return
+	}
 	if p.verdict == Forward {
 		switch w.flows.Advance(p.flow, p.dir, &p.info) {
 		case flowtable.Pass:
@@ -89,6 +94,14 @@ func (w *worker) follow(p *frame) {
 		}
 	}
 	w.flows.Account(p.flow, p.dir, len(p.bytes), w.now)
+}
+
+// opposes says whether a packet begins a conversation of its own, against the
+// direction of a flow that does not pass. It is judged by itself: who may not
+// send could else keep others from sending to it.
+func (w *worker) opposes(p *frame) bool {
+	return p.dir != w.flows.View(p.flow).Initiator &&
+		flowtable.Begin(&w.keys[p.slot], p.dir, &p.info, w.cell.gateway.conf.Flows.Midstream) != flowtable.NoState
 }
 
 // decision gives the packet the verdict of its flow under the policy in force.

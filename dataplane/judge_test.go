@@ -67,6 +67,11 @@ func TestPacketsOfAConversation(t *testing.T) {
 			{a, tcp(web, db, 40000, 5432, rst), false, event.Midstream},
 			{b, tcp(db, web, 5432, 40000, syn|ack), false, event.Midstream},
 		},
+		"who may not send cannot keep others from sending to it": {
+			{b, udp(db, web, 53, 999), false, event.DefaultDeny},
+			{a, udp(web, db, 999, 53), true, 0},
+			{b, udp(db, web, 53, 999), true, 0},
+		},
 		"UDP reply": {
 			{a, udp(web, db, 999, 53), true, 0},
 			{b, udp(db, web, 53, 999), true, 0},

@@ -42,11 +42,13 @@ func (m *model) passes(p drawn) bool {
 	switch {
 	case p.ping && p.reply:
 		return m.began[c.reversed()] && m.allows(c.reversed())
-	case p.ping || m.began[c] || !m.began[c.reversed()]:
-		m.began[c] = true
-		return m.allows(c)
+	case !p.ping && m.began[c.reversed()] && m.allows(c.reversed()):
+		return true
+	case !p.ping: // a conversation that may not be does not keep the other side from beginning one
+		delete(m.began, c.reversed())
 	}
-	return m.allows(c.reversed())
+	m.began[c] = true
+	return m.allows(c)
 }
 
 // allows asks the rules, one after another.
