@@ -7,7 +7,6 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,21 +15,18 @@ import (
 )
 
 // TestLookupAnswersClassBench looks up published headers whose right answers
-// were found by others. Every 20th header of a small set is used, and every
-// 200th of a big one, so that the test takes a second.
+// were found by others. Only the first of them are used (no two headers that
+// follow each other are related), so that the test takes a second.
 func TestLookupAnswersClassBench(t *testing.T) {
 	dir := classbenchDir(t)
 	for _, name := range []string{"acl1_1k", "fw1_1k", "ipc1_1k", "seg_1k", "acl1_10k", "fw1_10k", "ipc1_10k", "seg_10k"} {
 		t.Run(name, func(t *testing.T) {
 			l := linear(t, readRules(t, filepath.Join(dir, name+".rules")))
-			every := 20
+			headers := 5000
 			if strings.HasSuffix(name, "_10k") {
-				every = 200
+				headers = 500
 			}
-			checked := checkTrace(t, l, filepath.Join(dir, name+".trace.gz"), every)
-			if want := 100_000 / every; checked != want {
-				t.Errorf("%d headers checked, want %d", checked, want)
-			}
+			checkTrace(t, l, filepath.Join(dir, name+".trace.gz"), headers)
 		})
 	}
 }
@@ -91,8 +87,8 @@ func withPorts(proto uint8, src, dst PortRange) Service {
 	return Service{Proto: proto, SrcPorts: []PortRange{src}, DstPorts: []PortRange{dst}}
 }
 
-// checkTrace looks up every nth header and returns how many it looked up.
-func checkTrace(t *testing.T, l *Linear, path string, every int) int {
+// checkTrace looks up the first headers of a trace.
+func checkTrace(t *testing.T, l *Linear, path string, headers int) {
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -102,20 +98,12 @@ func checkTrace(t *testing.T, l *Linear, path string, every int) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := bufio.NewReader(plain)
-	checked := 0
-	for n := 0; ; n++ {
-		line, err := text.ReadString('\n')
-		if err == io.EOF {
-			return checked
+	lines := bufio.NewScanner(plain)
+	for range headers {
+		if !lines.Scan() {
+			t.Fatalf("%s: ends too early: %v", path, lines.Err())
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n%every == 0 {
-			checkHeader(t, l, line)
-			checked++
-		}
+		checkHeader(t, l, lines.Text())
 	}
 }
 

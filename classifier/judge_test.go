@@ -5,6 +5,7 @@ package classifier
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // judge answers the same question as Linear from other means: addresses are
-// strings of '0' and '1', ranges are counted through, and a service is the
-// set of all packets that it names. It shares no code with linear.go.
+// strings of '0' and '1', and so are ports, and a service counts for each way
+// in which it names a packet. It shares no code with linear.go.
 func judge(p *Program, k *Key) int {
 	for i, r := range p.Rules {
 		if judgeSet(p, r.Src, k.Src) && judgeSet(p, r.Dst, k.Dst) && judgeServices(r, k) && judgeWires(r, k) {
@@ -67,12 +68,12 @@ func judgePorts(s Service, k *Key) bool {
 	return judgeRanges(s.SrcPorts, k.SrcPort) && judgeRanges(s.DstPorts, k.DstPort)
 }
 
+// judgeRanges compares ports as strings of 16 bits, whose order is theirs.
 func judgeRanges(ranges []PortRange, port uint16) bool {
 	named := len(ranges) == 0
 	for _, r := range ranges {
-		for p := int(r.Lo); p <= int(r.Hi); p++ {
-			named = named || p == int(port)
-		}
+		order := fmt.Sprintf("%016b %016b %016b", r.Lo, port, r.Hi)
+		named = named || slices.IsSorted(strings.Fields(order))
 	}
 	return named
 }

@@ -100,14 +100,14 @@ func (w *worker) follow(p *frame) {
 // direction of a flow that does not pass. It is judged by itself: who may not
 // send could else keep others from sending to it.
 func (w *worker) opposes(p *frame) bool {
-	return p.dir != w.flows.View(p.flow).Initiator &&
+	return p.dir != w.flows.View(p.flow).Initiator() &&
 		flowtable.Begin(&w.keys[p.slot], p.dir, &p.info, w.cell.gateway.conf.Flows.Midstream) != flowtable.NoState
 }
 
 // decision gives the packet the verdict of its flow under the policy in force.
 func (w *worker) decision(p *frame) flowtable.Decision {
 	v := w.flows.View(p.flow)
-	d := v.Decision
+	d := v.Decision()
 	if d.Generation != uint16(w.policy.generation) {
 		d = w.rejudge(p, v)
 	}
@@ -118,11 +118,11 @@ func (w *worker) decision(p *frame) flowtable.Decision {
 // rejudge judges a live flow under the policy in force. When another worker
 // was quicker, both have come to the same.
 func (w *worker) rejudge(p *frame, v flowtable.View) flowtable.Decision {
-	q := question(&w.keys[p.slot], v.Initiator, p.in.wire.number)
+	q := question(&w.keys[p.slot], v.Initiator(), p.in.wire.number)
 	d := w.policy.classify(&q)
-	if w.flows.Judge(p.flow, v.Decision, d) {
+	if w.flows.Judge(p.flow, v.Decision(), d) {
 		w.policy.count(d.Rule)
-		if d.Verdict != v.Verdict {
+		if d.Verdict != v.Verdict() {
 			p.verdict, p.reason = Verdict(d.Verdict), event.Reason(d.Reason)
 			w.emit(event.Rejudged, p, d.Rule)
 		}

@@ -20,6 +20,7 @@ type policy struct {
 	linear     *classifier.Linear
 	verdicts   []Verdict // by rule
 	otherwise  Verdict   // what no rule matches
+	unnamed    Verdict   // a tunnel that no rule names: Drop or Forward
 
 	// hits counts the flows judged, by rule; the last by the default. Workers
 	// add to it only when a flow begins, so that they seldom meet there.
@@ -29,13 +30,14 @@ type policy struct {
 // noPolicy drops everything.
 var noPolicy = &policy{}
 
-// compile makes a policy ready for publication.
-func compile(p Policy, generation uint32) (*policy, error) {
+// compile makes a policy ready for publication; unnamed is the verdict of
+// tunnels that no rule names.
+func compile(p Policy, generation uint32, unnamed Verdict) (*policy, error) {
 	linear, err := classifier.NewLinear(p.Program)
 	if err != nil {
 		return nil, err
 	}
-	c := &policy{generation: generation, linear: linear, otherwise: p.Default}
+	c := &policy{generation: generation, linear: linear, otherwise: p.Default, unnamed: unnamed}
 	for _, r := range p.Program.Rules {
 		c.verdicts = append(c.verdicts, Verdict(r.Verdict))
 	}
@@ -48,15 +50,19 @@ func (c *policy) classify(k *classifier.Key) flowtable.Decision {
 	rule := c.linear.Lookup(k)
 	d := flowtable.Decision{Rule: flowtable.NoRule, Generation: uint16(c.generation)}
 	verdict := c.otherwise
-	if rule != classifier.NoRule {
+	switch {
+	case rule != classifier.NoRule:
 		verdict, d.Rule = c.verdicts[rule], uint32(rule)
+	case k.Tunnel != 0:
+		d.Verdict, d.Reason = uint8(c.unnamed), uint8(event.Unnamed)
+		return d
 	}
-	d.Verdict, d.Reason = uint8(verdict), uint8(reasonFor(verdict, rule, k.Tunnel))
+	d.Verdict, d.Reason = uint8(verdict), uint8(reasonFor(verdict, rule))
 	return d
 }
 
 // reasonFor names why a verdict is not Forward; 0 when it is.
-func reasonFor(v Verdict, rule int, tunnel uint8) event.Reason {
+func reasonFor(v Verdict, rule int) event.Reason {
 	switch {
 	case v == Forward:
 		return 0
@@ -64,8 +70,6 @@ func reasonFor(v Verdict, rule int, tunnel uint8) event.Reason {
 		return event.Rejected
 	case rule != classifier.NoRule:
 		return event.Denied
-	case tunnel != 0:
-		return event.Unnamed
 	}
 	return event.DefaultDeny
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"bulkhead/dataplane/event"
 	"bulkhead/dataplane/xdp"
 	"bulkhead/flowtable"
 )
@@ -23,7 +24,7 @@ func (g *Gateway) Publish(p Policy) (Published, error) {
 	if uint16(generation) == neverCurrent {
 		generation++
 	}
-	next, err := compile(p, generation)
+	next, err := compile(p, generation, g.conf.Exceptions[event.Unnamed])
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
 	}

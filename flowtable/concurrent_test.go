@@ -93,7 +93,7 @@ func (c *crowd) packet(h *Handle, k *packet.Key, hash uint64, ref Ref, rng *rand
 		}
 	}
 	v := h.View(ref)
-	c.check(k, v.Decision)
+	c.check(k, v.Decision())
 	d := packet.Dir(rng.IntN(2))
 	h.Advance(ref, d, &packet.Info{Proto: protoUDP})
 	bytes := int(id) + 1 + int(d)
@@ -104,7 +104,7 @@ func (c *crowd) packet(h *Handle, k *packet.Key, hash uint64, ref Ref, rng *rand
 	case 0:
 		h.End(ref)
 	case 1:
-		h.Judge(ref, v.Decision, crowdDecision(id, v.Generation+1))
+		h.Judge(ref, v.Decision(), crowdDecision(id, v.Generation()+1))
 	}
 }
 

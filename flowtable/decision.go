@@ -41,24 +41,37 @@ func unpack(w uint64) Decision {
 	}
 }
 
-// View is what a worker needs of a flow to carry out its decision.
+// View is what a worker needs of a flow to carry out its decision: two words,
+// from which the methods take what is asked for.
 type View struct {
-	Decision
-	State     State
-	Initiator packet.Dir // direction of the packets of who began it
+	control  control
+	decision uint64
 }
 
 // View reads the flow's decision, state and initiator: two loads of one line.
 // The pairs are the stores in fill, Judge and Advance.
 func (h *Handle) View(ref Ref) View {
 	e := h.entry(ref)
-	c := control(atomic.LoadUint64(&e[wordControl]))
 	return View{
-		Decision:  unpack(atomic.LoadUint64(&e[wordDecision])),
-		State:     c.state(),
-		Initiator: packet.Dir(c.side()),
+		control:  control(atomic.LoadUint64(&e[wordControl])),
+		decision: atomic.LoadUint64(&e[wordDecision]),
 	}
 }
+
+// Decision is all that was decided.
+func (v View) Decision() Decision { return unpack(v.decision) }
+
+// Verdict is that of the decision.
+func (v View) Verdict() uint8 { return uint8(v.decision >> verdictShift) }
+
+// Generation is that of the decision.
+func (v View) Generation() uint16 { return uint16(v.decision) }
+
+// State is the state of the conversation.
+func (v View) State() State { return v.control.state() }
+
+// Initiator is the direction of the packets of who began the conversation.
+func (v View) Initiator() packet.Dir { return packet.Dir(v.control.side()) }
 
 // Judge replaces the decision that View or Visit showed by another. It does
 // nothing and returns false if someone else has replaced it in between: View

@@ -3,6 +3,7 @@
 package flowtable
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"bulkhead/dataplane/packet"
@@ -30,11 +31,12 @@ func (h *Handle) LookupBatch(keys []packet.Key, hashes []uint64, refs []Ref) {
 	hashes, refs = hashes[:len(keys)], refs[:len(keys)]
 	for i := range keys {
 		hashes[i] = h.Hash(&keys[i])
-		h.Touch(hashes[i])
 	}
+	prefetchTags(&h.tags[0], h.mask, &hashes[0], len(hashes))
 	for i := range refs {
 		refs[i] = h.guess(hashes[i])
 	}
+	prefetchEntries(&h.pool[0], &refs[0], len(refs))
 	for i, ref := range refs {
 		if ref == 0 || !h.holds(ref, &keys[i]) {
 			refs[i] = h.find(&keys[i], hashes[i])
@@ -46,14 +48,9 @@ func (h *Handle) LookupBatch(keys []packet.Key, hashes []uint64, refs []Ref) {
 // It is nearly always the right one.
 func (r *region) guess(h uint64) Ref {
 	first, second := r.buckets(h)
-	ref := first.match(h, 0)
+	ref := first.guess(h)
 	if ref == 0 {
-		ref = second.match(h, 0)
-	}
-	if ref != 0 {
-		e := r.entry(ref)
-		atomic.LoadUint64(&e[wordControl])
-		atomic.LoadUint64(&e[wordTimes])
+		ref = second.guess(h)
 	}
 	return ref
 }
@@ -69,22 +66,33 @@ func (r *region) find(k *packet.Key, h uint64) Ref {
 }
 
 func (r *region) findIn(b *bucket, k *packet.Key, h uint64) Ref {
-	for i := range b {
-		if ref := b.at(i, h); ref != 0 && r.holds(ref, k) {
+	for m := b.matches(h); m != 0; m &= m - 1 {
+		if ref := b.at(bits.TrailingZeros8(m), h); ref != 0 && r.holds(ref, k) {
 			return ref
 		}
 	}
 	return 0
 }
 
-// match is the first entry at place i or later whose tag has the hash.
-func (b *bucket) match(h uint64, i int) Ref {
-	for ; i < bucketWords; i++ {
-		if ref := b.at(i, h); ref != 0 {
-			return ref
-		}
+func (b *bucket) guess(h uint64) Ref {
+	m := b.matches(h)
+	if m == 0 {
+		return 0
 	}
-	return 0
+	return b.at(bits.TrailingZeros8(m), h)
+}
+
+// matches has a bit for each place whose tag has the high half of the hash. It
+// has no branches: which place it is would be anyone's guess to the processor.
+func (b *bucket) matches(h uint64) (m uint8) {
+	h >>= tagRefBits
+	m = b.same(0, h) | b.same(1, h)<<1 | b.same(2, h)<<2 | b.same(3, h)<<3
+	return m | b.same(4, h)<<4 | b.same(5, h)<<5 | b.same(6, h)<<6 | b.same(7, h)<<7
+}
+
+// same is 1 if the tag at place i has the high half, else 0.
+func (b *bucket) same(i int, high uint64) uint8 {
+	return uint8(((atomic.LoadUint64(&b[i])>>tagRefBits ^ high) - 1) >> 63)
 }
 
 // at is the entry at place i, if its tag has the high half of the hash.

@@ -143,8 +143,10 @@ func (w *world) lookup(who int, k *packet.Key) {
 	if f == nil {
 		return
 	}
-	if got, want := h.View(ref), (View{f.Decision, f.State, f.Initiator}); ref != f.ref || got != want {
-		w.failf("flow %d is %+v, want %d %+v", ref, got, f.ref, want)
+	v := h.View(ref)
+	if ref != f.ref || v.Decision() != f.Decision || v.State() != f.State || v.Initiator() != f.Initiator ||
+		v.Verdict() != f.Decision.Verdict || v.Generation() != f.Decision.Generation {
+		w.failf("flow %d is %+v, want %+v", ref, v, f)
 	}
 	for d := range packet.Dir(2) {
 		if h.Seen(ref, d) != (f.Packets[d] > 0) {

@@ -15,9 +15,10 @@ const (
 	expire             // idle for longer than its timeout
 )
 
-// handReach is how many entries are looked at, wherever they are in the pool,
-// when no flow in the buckets of the new one gives way.
-const handReach = 16
+// elsewhere is how many entries anywhere in the pool are looked at when no flow
+// in the buckets of the new one gives way. If one flow in ten of a full table
+// may, then one new flow in seventy is still refused.
+const elsewhere = 32
 
 // victim is the readiest flow so far.
 type victim struct {
@@ -28,8 +29,8 @@ type victim struct {
 }
 
 // makeRoom ends the flow that gives way to a new one with that hash: one in its
-// buckets, or else, if anywhere will do, one of the next few in the pool. It
-// returns false if none does. At most 16+handReach entries are looked at.
+// buckets, or else, if anywhere will do, the readiest of a few that the hash
+// picks. It returns false if none does.
 func (h *Handle) makeRoom(hash uint64, now int64, anywhere bool) bool {
 	if h.limboFull() {
 		h.reap(now)
@@ -40,15 +41,24 @@ func (h *Handle) makeRoom(hash uint64, now int64, anywhere bool) bool {
 		h.weigh(&v, Ref(atomic.LoadUint64(&first[i])), now)
 		h.weigh(&v, Ref(atomic.LoadUint64(&second[i])), now)
 	}
-	for i := 0; i < handReach && anywhere && v.rank == keep; i++ {
-		h.hand = (h.hand + 1) % uint64(h.table.size.Entries)
-		h.weigh(&v, Ref(h.hand+1), now)
+	if v.rank == keep && anywhere {
+		h.weighElsewhere(&v, hash, now)
 	}
 	if v.rank == keep || !h.retire(v.ref, v.control, Evicted) {
 		return false
 	}
 	h.evicted[v.rank].Add(1)
 	return true
+}
+
+// weighElsewhere looks at entries that nobody can foresee without the secret.
+// Neighbours in the pool are of one age and often of one kind, so that the next
+// few in a row would not do.
+func (h *Handle) weighElsewhere(v *victim, hash uint64, now int64) {
+	for range elsewhere {
+		hash = mix(hash + 1)
+		h.weigh(v, Ref(hash>>32*uint64(h.table.size.Entries)>>32+1), now)
+	}
 }
 
 // weigh compares a flow with the readiest so far.

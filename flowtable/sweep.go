@@ -25,8 +25,8 @@ func (h *Handle) Sweep(now int64, limit int) int {
 	scale := h.table.scale()
 	entries := uint64(h.table.size.Entries)
 	for i := range n {
-		if h.limboFull() {
-			break // the rest is seen in the next round
+		if h.in-h.out > uint(len(h.limbo)/2) {
+			break // the rest is seen in the next round; new flows need room too
 		}
 		h.age(Ref((at+i)%entries+1), scale, now)
 	}

@@ -131,7 +131,6 @@ func (t *Table) Join(ended func(*Record)) (*Handle, error) {
 		table:  t,
 		ended:  ended,
 		limbo:  make([]limbo, limboOf(t.capacity)),
-		hand:   uint64(n) * uint64(t.size.Entries) / MaxWorkers, // apart from the others
 	}
 	h.seen.Store(idleEpoch)
 	t.members[n].Store(h)

@@ -39,7 +39,7 @@ func (w *tcpWorld) packet(d packet.Dir, info *packet.Info) (Step, State) {
 		step = w.h.Advance(ref, d, info)
 	}
 	if step != Reopen {
-		return step, w.h.View(ref).State
+		return step, w.h.View(ref).State()
 	}
 	if ok {
 		w.h.End(ref)
@@ -175,7 +175,7 @@ func TestSplitHandshakeKeepsTheDirection(t *testing.T) {
 		w := newTCPWorld(t)
 		runScript(t, w, script)
 		ref, _ := w.h.Lookup(&w.key, w.hash)
-		if got := w.h.View(ref).Initiator; got != packet.AtoB {
+		if got := w.h.View(ref).Initiator(); got != packet.AtoB {
 			t.Errorf("initiator is %d", got)
 		}
 	}
@@ -190,7 +190,7 @@ func TestReopenedFlowHasItsNewInitiator(t *testing.T) {
 		< . 78 10: pass established
 	`)
 	ref, _ := w.h.Lookup(&w.key, w.hash)
-	if got := w.h.View(ref).Initiator; got != packet.BtoA {
+	if got := w.h.View(ref).Initiator(); got != packet.BtoA {
 		t.Errorf("initiator is %d", got)
 	}
 }
@@ -216,7 +216,7 @@ func TestBlindGuessesCloseNothing(t *testing.T) {
 		h.Advance(refs[rng.IntN(flows)], packet.Dir(rng.IntN(2)), &info)
 	}
 	for i, ref := range refs {
-		if s := h.View(ref).State; s != Established {
+		if s := h.View(ref).State(); s != Established {
 			t.Errorf("flow %d is %s", i, s)
 		}
 	}

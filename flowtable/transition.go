@@ -150,14 +150,14 @@ var rows = [...]row{
 	{FinResponder, true, [NumClasses]Move{no, pass, rebait.then(SynReceived), track, track, track,
 		to(ResetResponder, InWindow, Nothing)}},
 
-	{Closing, false, [NumClasses]Move{no, bait, near, to(TimeWait, InWindow, Track), track, track,
+	{Closing, false, [NumClasses]Move{no, bait, near, to(TimeWait, InWindow, Nothing), track, track,
 		to(ResetInitiator, InWindow, Nothing)}},
-	{Closing, true, [NumClasses]Move{no, pass, rebait.then(SynReceived), to(TimeWait, InWindow, Track), track, track,
+	{Closing, true, [NumClasses]Move{no, pass, rebait.then(SynReceived), to(TimeWait, InWindow, Nothing), track, track,
 		to(ResetResponder, InWindow, Nothing)}},
 
 	// An RST in TIME-WAIT is ignored (RFC 1337).
-	{TimeWait, false, [NumClasses]Move{no, reopen, no, track, track, track, pass}},
-	{TimeWait, true, [NumClasses]Move{no, reopen, pass, track, track, track, pass}},
+	{TimeWait, false, [NumClasses]Move{no, reopen, no, pass, pass, pass, pass}},
+	{TimeWait, true, [NumClasses]Move{no, reopen, pass, pass, pass, pass, pass}},
 
 	{ResetInitiator, false, [NumClasses]Move{no, reopen, no, to(Established, Plausible, Track),
 		to(Established, Plausible, Track), pass, pass}},

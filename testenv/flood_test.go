@@ -151,6 +151,15 @@ func TestSinkLetsOthersPass(t *testing.T) {
 	must(t, udp.Close())
 }
 
+func TestSinkAndExactCaptureExcludeEachOther(t *testing.T) {
+	cfg := TwoHosts()
+	cfg.ExactCapture = true
+	b := LabForTest(t, cfg).Host("b")
+	if sink, err := b.NewSink(b.Dev, 9999, 0); err == nil {
+		t.Errorf("got %v, want an error", sink)
+	}
+}
+
 func TestFloodIsBoundedAndHeedsTheContext(t *testing.T) {
 	l := LabForTest(t, TwoHosts())
 	b := l.Host("b")

@@ -3,6 +3,7 @@
 package testenv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -35,7 +36,8 @@ type LabConfig struct {
 	Queues int
 	// StaticNeighbours tells each host the MACs of the others of its wire, so that none asks by ARP or ND.
 	StaticNeighbours bool
-	// ExactCapture keeps GRO at the hosts from joining TCP segments, so that captures show frames of the wire.
+	// ExactCapture lets hosts receive frame by frame, in the order of the wire: else GRO joins TCP segments, and holds
+	// them back behind frames that came later. It excludes a Sink at the same host.
 	ExactCapture bool
 }
 
@@ -80,6 +82,7 @@ type Lab struct {
 
 	cfg   LabConfig
 	order []*Host
+	ends  []vethEnd
 	owner owner
 	close func() error
 }
@@ -187,6 +190,24 @@ func (l *Lab) Unjoin() error {
 	return nil
 }
 
+// WaitUp waits until every cable has its carrier and every host its addresses: after a test has taken a link down and
+// up again, packets are lost before.
+func (l *Lab) WaitUp(ctx context.Context) error {
+	for _, end := range l.ends {
+		if err := end.ns.WaitUp(ctx, end.dev); err != nil {
+			return err
+		}
+	}
+	for _, h := range l.order {
+		for _, p := range h.addrs {
+			if err := h.waitAddr(ctx, p.Addr()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (l *Lab) build() (err error) {
 	if l.Gateway, err = l.namespace("gateway"); err != nil {
 		return err
@@ -273,7 +294,7 @@ func (l *Lab) buildHost(i int, cfg HostConfig, far vethEnd) error {
 	l.Hosts[cfg.Name] = h
 	l.order = append(l.order, h)
 	if l.cfg.ExactCapture {
-		if err := ns.neverMerge(hostDev); err != nil {
+		if err := ns.receiveOneByOne(hostDev); err != nil {
 			return err
 		}
 	}
@@ -282,6 +303,7 @@ func (l *Lab) buildHost(i int, cfg HostConfig, far vethEnd) error {
 
 // cable is a veth pair with the lab's MTU and queues.
 func (l *Lab) cable(a, b vethEnd) error {
+	l.ends = append(l.ends, a, b)
 	return addVeth(vethPair{a: a, b: b, mtu: l.cfg.MTU, queues: l.cfg.Queues})
 }
 

@@ -56,17 +56,17 @@ func TestHostsOfAWireReachEachOtherOnlyWhenItsPortsAreJoined(t *testing.T) {
 	must(t, db.SetUp(db.Dev, false))
 	ping(web, db.IPv4, false)
 	must(t, db.SetUp(db.Dev, true))
-	must(t, db.WaitUp(soon(t), db.Dev))
-	must(t, l.Gateway.WaitUp(soon(t), "w1"))
+	must(t, l.WaitUp(soon(t)))
+	ping(web, db.IPv6, true)
 	must(t, l.Gateway.SetUp("w0", false))
 	if err := web.WaitUp(brief(t), web.Dev); err != nil { // its own cable leads to the switch
 		t.Error(err)
 	}
-	if err := l.Gateway.WaitUp(brief(t), "w0"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a port that is down: %v, want deadline exceeded", err)
+	if err := l.WaitUp(brief(t)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with a port that is down: %v, want deadline exceeded", err)
 	}
 	must(t, l.Gateway.SetUp("w0", true))
-	must(t, l.Gateway.WaitUp(soon(t), "w0"))
+	must(t, l.WaitUp(soon(t)))
 	ping(web, db.IPv4, true)
 }
 

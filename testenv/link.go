@@ -102,9 +102,9 @@ func (n *NS) DeleteLink(dev string) error {
 	return n.onLink("delete", dev, n.links.LinkDel)
 }
 
-// AddAddr gives an interface an address, without duplicate address detection.
+// AddAddr gives an interface an address, without duplicate address detection, and waits until it is in use.
 func (n *NS) AddAddr(dev string, prefix netip.Prefix) error {
-	return n.onLink("add "+prefix.String()+" to", dev, func(l netlink.Link) error {
+	err := n.onLink("add "+prefix.String()+" to", dev, func(l netlink.Link) error {
 		ip := net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
 		addr := &netlink.Addr{IPNet: &ip}
 		if prefix.Addr().Is6() {
@@ -112,6 +112,26 @@ func (n *NS) AddAddr(dev string, prefix netip.Prefix) error {
 		}
 		return n.links.AddrAdd(l, addr)
 	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), carrierLimit)
+	defer cancel()
+	return n.waitAddr(ctx, prefix.Addr())
+}
+
+// waitAddr waits until packets to an address end here. For IPv6 a kernel worker sees to that, even without DAD
+// (addrconf_dad_work): it joins the multicast group by which neighbours ask, then adds the local route.
+func (n *NS) waitAddr(ctx context.Context, addr netip.Addr) error {
+	for {
+		routes, err := n.links.RouteGet(addr.AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return nil
+		}
+		if pause(ctx, time.Millisecond) != nil {
+			return fmt.Errorf("%s: wait for the address %s: %w", n, addr, or(err, context.Cause(ctx)))
+		}
+	}
 }
 
 // AddNeighbour tells the namespace the MAC of an address for good, so that it need not ask.
@@ -191,16 +211,6 @@ func (n *NS) isClosed() bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.closed
-}
-
-// neverMerge keeps GRO at work (an XDP redirect into a veth needs its NAPI) but stops it from joining segments,
-// so that a capture shows the frames of the wire.
-func (n *NS) neverMerge(dev string) error {
-	return n.onLink("set gro size of", dev, func(l netlink.Link) error {
-		err := n.links.LinkSetGROMaxSize(l, 1)
-		// Since 6.3 IPv4 has a size of its own; a kernel without it ignores or refuses the attribute.
-		return errors.Join(err, ignore(n.links.LinkSetGROIPv4MaxSize(l, 1), unix.EOPNOTSUPP, unix.EINVAL))
-	})
 }
 
 // ignore forgives the errors named.

@@ -36,7 +36,7 @@ var errClosed = errors.New("the namespace is closed")
 
 // New makes an anonymous network namespace: it vanishes with the last process or socket in it,
 // so nothing is left even after kill -9. The label is for messages only. lo is up, IPv6 needs no DAD and
-// takes no router's word, rp_filter and the rate limits of ICMP answers are off, br_netfilter looks away.
+// takes no router's word, addresses survive that a link is down, rp_filter and the rate limits of ICMP answers are off, br_netfilter looks away.
 // The caller closes it. It needs the capabilities that Privileged names.
 func New(label string) (*NS, error) { return newNS(label, "") }
 
@@ -116,6 +116,7 @@ var quietHost = []struct {
 	{"net.ipv6.conf.all.accept_ra", "0", false},
 	{"net.ipv6.conf.default.accept_ra", "0", false},
 	{"net.ipv6.conf.default.router_solicitations", "0", false},
+	{"net.ipv6.conf.default.keep_addr_on_down", "1", false},
 	{"net.ipv6.icmp.ratelimit", "0", false},
 	{"net.bridge.bridge-nf-call-iptables", "0", false},
 	{"net.bridge.bridge-nf-call-ip6tables", "0", false},

@@ -3,8 +3,8 @@
 package testenv
 
 import (
-	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -60,28 +60,20 @@ func (o *owner) closeAll() error {
 	return o.closeThings()
 }
 
-// closeThings closes everything, the newest first, and stays open for more.
-// What is being closed by someone else at the same time is waited for.
+// closeThings closes everything, the newest first, and stays open for more. What somebody else is closing at the same
+// time is waited for.
 func (o *owner) closeThings() error {
-	type thing struct {
-		id    uint64
-		close func() error
-	}
 	o.mu.Lock()
-	var things []thing
-	for id, f := range o.things {
-		things = append(things, thing{id, f})
-	}
-	o.things = nil
+	things := maps.Clone(o.things)
 	o.mu.Unlock()
-	slices.SortFunc(things, func(a, b thing) int { return cmp.Compare(b.id, a.id) })
 	var errs []error
-	for _, t := range things {
-		errs = append(errs, t.close())
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(things))) {
+		errs = append(errs, things[id]())
+		o.forget(id)
 	}
 	return errors.Join(errs...)
 }
 
-// CloseAll closes everything that this process has made with this package and not closed yet:
-// children first to last in reverse order of their making. Safe for concurrent use.
+// CloseAll closes everything that this process has made with this package and not closed yet, the newest first.
+// Safe for concurrent use.
 func CloseAll() error { return process.closeThings() }

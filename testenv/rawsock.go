@@ -42,7 +42,7 @@ const maxFrame = 1<<16 + 64
 // Frames that arrive after OpenRaw has returned are kept until received, up to 16 MiB (see Drops).
 // A tag that the kernel has taken off is put back; a frame whose checksum the sender left to hardware is an error;
 // a frame that ends less than two bytes after a tag's type is not seen: the kernel drops it before.
-// Note that GRO, if it may, joins TCP segments before they get here (LabConfig.ExactCapture).
+// GRO, if it may, joins TCP segments and delays them before they get here (LabConfig.ExactCapture).
 func (n *NS) OpenRaw(dev string) (*RawConn, error) {
 	c := &RawConn{name: n.String() + "/" + dev, buf: make([]byte, maxFrame), oob: make([]byte, 256)}
 	if err := n.Do(func() error { return c.open(dev, n) }); err != nil {
@@ -163,7 +163,10 @@ func (c *RawConn) Drops() (drops uint32, err error) {
 			drops = st.Drops
 		}
 	})
-	return drops, wrap(c.name+": read drops", errors.Join(cerr, err))
+	if err = errors.Join(cerr, err); err != nil {
+		return 0, fmt.Errorf("%s: read drops: %w", c.name, or(c.closedErr(), err))
+	}
+	return drops, nil
 }
 
 // read waits for one frame and gives it back as it was on the wire.

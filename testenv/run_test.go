@@ -95,6 +95,26 @@ func TestOwnerClosesTheNewestFirstAndOnce(t *testing.T) {
 	}
 }
 
+func TestClosingTwiceAtOnceWaits(t *testing.T) {
+	var o owner
+	begun, finish := make(chan bool), make(chan bool)
+	closed := false
+	_, err := o.own(func() error {
+		close(begun)
+		<-finish
+		closed = true
+		return nil
+	})
+	must(t, err)
+	go func() { _ = o.closeAll() }()
+	<-begun
+	close(finish)
+	must(t, o.closeAll())
+	if !closed {
+		t.Error("the second caller did not wait for the first")
+	}
+}
+
 func TestRunSaysWhatWentWrong(t *testing.T) {
 	wrong := errors.New("wrong")
 	if err := Run(context.Background(), func(context.Context) error { return wrong }); !errors.Is(err, wrong) {

@@ -59,9 +59,10 @@ var modes = map[string]dataplane.Mode{
 // timeoutsOf gives the flow table's timeouts; it tells more states apart than
 // people care to.
 func timeoutsOf(t config.Timeouts) flowtable.Timeouts {
+	most := flowtable.DefaultTimeouts() // when both sides have said goodbye
 	return flowtable.Timeouts{
 		SynSent: t.TCPSyn, SynReceived: t.TCPSyn, Established: t.TCPEstablished,
-		Fin: t.TCPClosing, Closing: t.TCPClosing, TimeWait: t.TCPClosing,
+		Fin: t.TCPClosing, Closing: min(t.TCPClosing, most.Closing), TimeWait: min(t.TCPClosing, most.TimeWait),
 		UDPUnreplied: t.UDP, UDPReplied: t.UDPReplied, ICMP: t.ICMP,
 		OtherUnreplied: t.Other, OtherReplied: t.Other,
 	}

@@ -109,11 +109,11 @@ func Default() *Config {
 			Capacity: 262144,
 			Timeouts: Timeouts{
 				TCPSyn:         30 * time.Second,
-				TCPEstablished: 2 * time.Hour,
-				TCPClosing:     2 * time.Minute,
+				TCPEstablished: 124 * time.Minute, // RFC 5382, REQ-5
+				TCPClosing:     4 * time.Minute,   // RFC 5382, REQ-5
 				UDP:            30 * time.Second,
-				UDPReplied:     3 * time.Minute,
-				ICMP:           10 * time.Second,
+				UDPReplied:     5 * time.Minute, // RFC 4787, REQ-5
+				ICMP:           time.Minute,     // RFC 5508, REQ-2
 				Other:          time.Minute,
 			},
 		},

@@ -154,7 +154,7 @@ f:14:1: unknown key "speed" in [[wire]]: it may hold a, a_vlan, b, b_vlan, busy_
 		"keys of flows": {oneWire + "[flows]\ncapacity = 1000\nmidstream = \"allow\"\ntimeouts = { tcp_syn = \"0s\", udp = 30, tcp = \"1m\", icmp = \"169h\", other = \"x\" }\n",
 			`f:6:12: capacity: "1000" is out of range: want 1024 to 67108864
 f:7:13: midstream: "allow" is none of drop, policy
-f:8:24: tcp_syn: "0s" is out of range: want 1s to 168h0m0s
+f:8:24: tcp_syn: "0s" is out of range: want 1s to 144h0m0s
 f:8:36: udp: want a string, not an integer
 f:8:40: unknown key "tcp" in [flows.timeouts]: it may hold
 f:8:59: icmp: "169h" is out of range

@@ -16,7 +16,7 @@ const maxFile = 1 << 20
 // Bounds of values.
 const (
 	minBeat, maxBeat         = 20 * time.Millisecond, time.Minute
-	minTimeout, maxTimeout   = time.Second, 7 * 24 * time.Hour
+	minTimeout, maxTimeout   = time.Second, 144 * time.Hour
 	minCapacity, maxCapacity = 1 << 10, 1 << 26
 	maxWires                 = 1024
 	maxQueues                = 1024

@@ -25,6 +25,17 @@
 //	services = ["https"]
 //	action = "allow"
 //
+// What is easily got wrong, and how it is here:
+//
+//   - A rule is about who begins. Replies, and the ICMP errors that a flow
+//     causes, pass with the flow, and no rule can name them.
+//   - "any" in from and to is every address. Every other selector means
+//     workloads only: not (tier=web) is not the rest of the world.
+//   - tier!=web and tier not in (web) mean workloads without a label tier too.
+//   - No port or protocol allows a tunnel, nor does the service "any": only
+//     tunnel = [...] does. Denying them denies the tunnel.
+//   - Two workloads never share an address, so that an address has one name.
+//
 // Rules are tried in the order of the file and the first that matches decides.
 // Nothing in a file is passed over: a key, name or combination that this
 // version does not know, or that could never match a packet, is refused, with

@@ -85,12 +85,16 @@ func TestHostileFilesAreRefusedWithinTheirMemory(t *testing.T) {
 		"a million labels":      {"[workload.a]\nlabels = {" + manyKeys(1_000_000) + "}", "more than 262144 elements in one list"},
 		"many labels":           {"[workload.a]\nlabels = {" + manyKeys(65) + "}", "65 labels: a workload has at most 64"},
 		"too many rules":        {long("[[rule]]\n", MaxRules+1), "more than 100000 rules"},
-		"a million problems":    {long("[[rule]]\n", MaxRules), "and "},
+		"a million problems":    {long("[[rule]]\n", MaxRules), "more problems"},
 		"dots":                  {long("a.", 1<<20) + "b = 1", "elements in one list"},
 		"one long line":         {long("x", 4<<20), "expected '=' after key"},
 		"one long string":       {`default = "` + long("x", 4<<20) + `"`, "is none of deny, allow"},
 		"control characters":    {"default = \"\\u0007\\u001b\"", `"\a\x1b" is none of`},
-		"many ports":            {"[service.x]\ntcp = [" + long("1,", 1025) + "]", "1025 ports: a service has at most 1024"},
+		"many ports":            {"[service.x]\ntcp = [" + long("1,", 1025) + "]", "1025 entries: a service has at most 1024"},
+		"many types":            {"[service.x]\nicmp = [" + long("8,", 100_000) + "]", "100000 entries: a service has at most 1024"},
+		"many protocols":        {"[service.x]\nprotocol = [" + long("50,", 1025) + "]", "1025 entries"},
+		"services of services":  {manyServices(), "the services of the rules up to here are more than 1048576"},
+		"many typing errors":    {long("[[rule]]\nfrmo = 1\nsrvices = 1\n", MaxRules), "more problems"},
 		"many services":         {"[[rule]]\nservices = [" + long("\"any\",", 257) + "]", "257 names: a rule takes at most 256"},
 		"costly selectors":      {workloads.String() + costlyRules(t, rule), "the selectors up to here"},
 	}
@@ -116,6 +120,23 @@ func manyKeys(n int) string {
 		fmt.Fprintf(&keys, "k%d=\"v\",", i)
 	}
 	return keys.String()
+}
+
+// manyServices are few services of many types, and rules that name them in
+// always another order.
+func manyServices() string {
+	text := strings.Builder{}
+	for i := range 64 {
+		fmt.Fprintf(&text, "[service.s%d]\nicmp = [%s]\n", i, long("8,", 1024))
+	}
+	for i := range 200 {
+		fmt.Fprintf(&text, "[[rule]]\nname = \"r%d\"\nfrom = \"any\"\nto = \"any\"\naction = \"allow\"\nservices = [", i)
+		for j := range 64 {
+			fmt.Fprintf(&text, "\"s%d\",", (i*(2*j+1)+j)%64)
+		}
+		text.WriteString("]\n")
+	}
+	return text.String()
 }
 
 // costlyRules have a selector each that means all workloads but one.

@@ -12,18 +12,14 @@ import (
 	"bulkhead/dataplane/packet"
 )
 
-// maxPorts is how many ports and ranges a key may list.
-const maxPorts = 1024
+// maxEntries is how many ports, types or protocols a key of a service may list.
+const maxEntries = 1024
 
 // ports reads true, for any port, or a list of ports and ranges.
 func (s *serviceReader) ports(set *portSet, v *tomlfile.Value) {
 	set.given = true
 	items, listed := s.listOrTrue(v)
 	if !listed {
-		return
-	}
-	if len(items) > maxPorts {
-		s.doc.Addf(v.Pos, "%s: %d ports: a service has at most %d", v.Name, len(items), maxPorts)
 		return
 	}
 	for i := range items {
@@ -56,10 +52,20 @@ func (s *serviceReader) listOrTrue(v *tomlfile.Value) ([]tomlfile.Value, bool) {
 	case v.Kind == tomlfile.KindBoolean && v.Text == "true":
 		return nil, false
 	case v.Kind == tomlfile.KindList:
-		return s.doc.List(v)
+		return s.list(v)
 	}
 	s.doc.Addf(v.Pos, "%s: want a list, or true for all of it", v.Name)
 	return nil, false
+}
+
+// list reads a list that is not empty and not too long.
+func (s *serviceReader) list(v *tomlfile.Value) ([]tomlfile.Value, bool) {
+	items, ok := s.doc.List(v)
+	if len(items) > maxEntries {
+		s.doc.Addf(v.Pos, "%s: %d entries: a service has at most %d", v.Name, len(items), maxEntries)
+		return nil, false
+	}
+	return items, ok
 }
 
 // portRange reads 443 or "8000-8100".

@@ -32,7 +32,7 @@ var protocolKeys = map[uint8]string{
 
 // protocols reads a list of IP protocols by name or number.
 func (s *serviceReader) protocols(v *tomlfile.Value) {
-	items, _ := s.doc.List(v)
+	items, _ := s.list(v)
 	for i := range items {
 		proto, ok := s.protocol(&items[i])
 		if !ok {
@@ -85,7 +85,7 @@ func isTunnel(t packet.Tunnel) string {
 
 // tunnels reads a list of tunnels by name.
 func (s *serviceReader) tunnels(v *tomlfile.Value) {
-	items, _ := s.doc.List(v)
+	items, _ := s.list(v)
 	for i := range items {
 		name, ok := s.doc.String(&items[i])
 		if !ok {

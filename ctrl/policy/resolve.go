@@ -25,7 +25,8 @@ type resolver struct {
 	sets      map[[sha256.Size]byte]int       // hash of the members: index of a set
 	services  map[string][]classifier.Service // action class and names: the alternatives
 	wires     map[string]uint16
-	assume    bool // number the wires as they come
+	wireNames string // of wires, for messages
+	assume    bool   // number the wires as they come
 	addresses int  // in all sets
 	listed    int  // in all of services
 	exceeded  bool // selectors ask for too much: no more are resolved
@@ -43,6 +44,7 @@ func (doc *document) resolve(opt Options) *Policy {
 		sets:      map[[sha256.Size]byte]int{},
 		services:  map[string][]classifier.Service{},
 		wires:     opt.Wires,
+		wireNames: strings.Join(slices.Sorted(maps.Keys(opt.Wires)), ", "),
 	}
 	if opt.Wires == nil {
 		r.wires, r.assume = map[string]uint16{}, true
@@ -108,6 +110,7 @@ func (r *resolver) selector(v *tomlfile.Value) int {
 	if v == nil {
 		return noSet
 	}
+	// One that is wrong is looked at again: it is reported wherever it stands.
 	if set, ok := r.selectors[v.Text]; ok && set != noSet {
 		return set
 	}
@@ -152,6 +155,7 @@ func (r *resolver) set(v *tomlfile.Value, from *node, m members) int {
 	if set, ok := r.sets[key]; ok {
 		return set
 	}
+	// Counted before they are copied: few short selectors can mean very much.
 	n := 0
 	m.each(func(i int) { n += len(r.policy.Workloads[i].Addresses) })
 	r.addresses += n
@@ -162,21 +166,37 @@ func (r *resolver) set(v *tomlfile.Value, from *node, m members) int {
 	prefixes := make([]netip.Prefix, 0, n)
 	m.each(func(i int) { prefixes = append(prefixes, r.policy.Workloads[i].Addresses...) })
 	slices.SortFunc(prefixes, comparePrefix)
-	program := r.policy.Program
+	program := r.policy.Program // sets have the order in which rules name them
 	program.Sets = append(program.Sets, classifier.Set{Name: from.String(), Prefixes: prefixes})
 	r.sets[key] = len(program.Sets) - 1
 	return len(program.Sets) - 1
 }
 
-// serviceList returns the alternatives that a rule's services stand for.
+// serviceList returns the alternatives that a rule's services stand for. Rules
+// with the same services share a list, unless one allows them and the other
+// does not (see service.deny).
 func (r *resolver) serviceList(from *rule) []classifier.Service {
 	key := strings.Join(texts(from.services), ",")
 	if from.action != Allow {
 		key += ",-"
 	}
-	if list, ok := r.services[key]; ok {
+	list, ok := r.services[key]
+	if ok || r.listed > maxServices {
 		return list
 	}
+	list = r.listServices(from)
+	if r.listed += len(list); r.listed > maxServices {
+		r.file.Addf(from.pos, "the services of the rules up to here are more than %d: use fewer or shorter ones", maxServices)
+		return nil
+	}
+	if list != nil {
+		r.services[key] = list
+	}
+	return list
+}
+
+// listServices puts the services of a rule together; nil when one is missing.
+func (r *resolver) listServices(from *rule) []classifier.Service {
 	var list []classifier.Service
 	complete := true
 	for i := range from.services {
@@ -194,11 +214,6 @@ func (r *resolver) serviceList(from *rule) []classifier.Service {
 	if !complete {
 		return nil
 	}
-	if r.listed += len(list); r.listed > maxServices {
-		r.file.Addf(from.pos, "the services of the rules up to here are more than %d: use fewer or shorter ones", maxServices)
-		return nil
-	}
-	r.services[key] = list
 	return list
 }
 
@@ -212,8 +227,7 @@ func (r *resolver) wireList(names []tomlfile.Value) []uint16 {
 			number, ok = r.assumeWire(v), true
 		}
 		if !ok {
-			r.file.Addf(v.Pos, "no wire has the name %s: there are %s", tomlfile.Quote(v.Text),
-				strings.Join(slices.Sorted(maps.Keys(r.wires)), ", "))
+			r.file.Addf(v.Pos, "no wire has the name %s: there are %s", tomlfile.Quote(v.Text), r.wireNames)
 			continue
 		}
 		if !slices.Contains(wires, number) {

@@ -17,11 +17,15 @@ type Fields map[string]func(v *Value)
 func (d *Document) Read(t *Table, where string, fields Fields) {
 	for i := range t.Entries {
 		v := &t.Entries[i]
-		if read, ok := fields[v.Name]; ok {
+		read, ok := fields[v.Name]
+		switch {
+		case ok:
 			read(v)
-			continue
+		case len(d.problems) >= maxKept:
+			d.more++ // without the search for what was meant
+		default:
+			d.unknown(v, where, slices.Sorted(maps.Keys(fields)))
 		}
-		d.unknown(v, where, slices.Sorted(maps.Keys(fields)))
 	}
 }
 

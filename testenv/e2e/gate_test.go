@@ -71,7 +71,7 @@ func prepare(t testing.TB, s setup) *gate {
 		}
 		s.in = testenv.LabForTest(t, s.lab)
 	}
-	dir := t.TempDir()
+	dir := tempDir(t)
 	run := filepath.Join(dir, "run")
 	config := filepath.Join(dir, "bulkhead.toml")
 	write(t, config, s.config(t, dir))
@@ -79,6 +79,15 @@ func prepare(t testing.TB, s setup) *gate {
 		t: t, lab: s.in, client: api.NewClient(run),
 		args: []string{"run", "--config", config, "--run-dir", run, "--bpffs", s.bpffs},
 	}
+}
+
+// tempDir is a folder for the time of the test, with a name shorter than that
+// of t.TempDir: paths in configurations are limited.
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir := get(os.MkdirTemp("", "e2e-"))(t)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // config is the text of the configuration file.

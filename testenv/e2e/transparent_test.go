@@ -21,7 +21,7 @@ func both(h *testenv.Host, port uint16) []netip.AddrPort {
 // configuration file, and without telling the hosts each other's MACs.
 func TestOrdinaryTrafficFlows(t *testing.T) {
 	lab := testenv.LabForTest(t, testenv.TwoHosts())
-	dir := t.TempDir()
+	dir := tempDir(t)
 	policy := filepath.Join(dir, "allow.toml")
 	write(t, policy, allowAll)
 	testenv.GatewayForTest(t, lab.Gateway, "run", "--wire", "w0:w1", "--policy", policy, "--run-dir", dir+"/run", "--bpffs", "")
