@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 
-	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 
 	"bulkhead/dataplane/xdp"
@@ -30,14 +29,10 @@ type iface struct {
 
 // settings are what a gateway changes on an interface.
 type settings struct {
-	down     bool // it was down
-	quiet    bool // it was not promiscuous
-	features map[string]bool
+	down     bool   // it was down
+	quiet    bool   // it was not promiscuous
+	offloads uint32 // were on that are off now
 }
-
-// hiding are offloads that keep a frame from being seen as it is on the cable:
-// tags that the NIC strips, and frames that it merges.
-var hiding = []string{"rx-vlan-hw-parse", "rx-vlan-filter", "rx-lro", "rx-gro-hw"}
 
 // findIface looks an interface up and reads what the set-up needs to know.
 func findIface(name string) (*iface, error) {
@@ -48,8 +43,8 @@ func findIface(name string) (*iface, error) {
 	f := &iface{name: name, index: l.Attrs().Index, mtu: l.Attrs().MTU}
 	f.was.down = l.Attrs().Flags&net.FlagUp == 0
 	f.was.quiet = l.Attrs().Promisc == 0
-	f.queues, err = channels(name)
-	return f, err
+	f.queues = channels(name)
+	return f, nil
 }
 
 // haveIfaces helps one who mistyped a name.
@@ -63,21 +58,6 @@ func haveIfaces() string {
 		names += " " + l.Attrs().Name
 	}
 	return names
-}
-
-// channels counts the receive queues of an interface: those of an XDP program
-// are its combined and its receive channels.
-func channels(name string) (int, error) {
-	e, err := ethtool.NewEthtool()
-	if err != nil {
-		return 0, fmt.Errorf("port %s: open ethtool: %w", name, err)
-	}
-	defer e.Close()
-	c, err := e.GetChannels(name)
-	if err != nil {
-		return 1, nil // a driver without channels has one queue
-	}
-	return max(1, int(c.CombinedCount+c.RxCount)), nil
 }
 
 // prepare makes the interface see every frame of its cable as it is.
@@ -103,28 +83,18 @@ func (f *iface) prepare(log *slog.Logger) error {
 // showAll turns off the offloads that hide something. One that cannot be
 // turned off is said: tags that the NIC keeps to itself are invisible here.
 func (f *iface) showAll(log *slog.Logger) {
-	e, err := ethtool.NewEthtool()
-	if err != nil {
-		log.Warn("offloads not checked", "port", f.name, "error", err)
+	on, err := offloads(f.name)
+	if err == nil && on&hiding == 0 {
 		return
 	}
-	defer e.Close()
-	on, err := e.Features(f.name)
+	if err == nil {
+		err = setOffloads(f.name, on&^hiding)
+	}
 	if err != nil {
-		log.Warn("offloads not checked", "port", f.name, "error", err)
+		log.Warn("offloads that may hide VLAN tags or merge frames stay as they are: see 'ethtool -k'", "port", f.name, "error", err)
 		return
 	}
-	f.was.features = map[string]bool{}
-	for _, feature := range hiding {
-		if !on[feature] {
-			continue
-		}
-		if err := e.Change(f.name, map[string]bool{feature: false}); err != nil {
-			log.Warn("an offload that may hide VLAN tags or merge frames stays on", "port", f.name, "offload", feature, "error", err)
-			continue
-		}
-		f.was.features[feature] = true
-	}
+	f.was.offloads = on & hiding
 }
 
 // restore puts the settings back as they were. The interface may be gone.
@@ -133,12 +103,13 @@ func (f *iface) restore(log *slog.Logger) {
 	if err != nil {
 		return
 	}
-	if len(f.was.features) > 0 {
-		if e, err := ethtool.NewEthtool(); err == nil {
-			if err := e.Change(f.name, f.was.features); err != nil {
-				log.Warn("offloads not put back", "port", f.name, "error", err)
-			}
-			e.Close()
+	if f.was.offloads != 0 {
+		on, err := offloads(f.name)
+		if err == nil {
+			err = setOffloads(f.name, on|f.was.offloads)
+		}
+		if err != nil {
+			log.Warn("offloads not put back", "port", f.name, "error", err)
 		}
 	}
 	if f.was.quiet {

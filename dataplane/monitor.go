@@ -71,11 +71,7 @@ func (g *Gateway) say(w *wire, now health) {
 func (c *cell) followChannels() (fault string) {
 	queues := make([]int, len(c.ifaces))
 	for i, f := range c.ifaces {
-		n, err := channels(f.name)
-		if err != nil {
-			return err.Error()
-		}
-		queues[i] = n
+		queues[i] = channels(f.name)
 	}
 	for i, f := range c.ifaces {
 		if queues[i] != queues[0] {

@@ -3,6 +3,7 @@
 package dataplane
 
 import (
+	"bulkhead/dataplane/event"
 	"bulkhead/dataplane/packet"
 )
 
@@ -30,9 +31,12 @@ func (w *worker) parse(i, n int) {
 		if p.in == nil {
 			p.in = f.portOf(&p.info)
 		}
-		if p.in != nil {
-			w.tally.received(p.in, len(p.bytes))
+		if p.in == nil { // the interface's first port counts it
+			w.tally.received(f.ports[0], len(p.bytes))
+			w.tally.dropped(f.ports[0], event.VLANUnknown)
+			continue
 		}
+		w.tally.received(p.in, len(p.bytes))
 	}
 }
 

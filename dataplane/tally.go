@@ -19,8 +19,7 @@ type portTally struct {
 // published now and then for those who read. Counting in place with atomics
 // would cost each packet several locked instructions.
 type tally struct {
-	ports    []portTally // by number of the port in the cell
-	unplaced uint64      // frames of no port
+	ports []portTally // by number of the port in the cell
 
 	public publicTally // shared
 }
@@ -29,8 +28,7 @@ type tally struct {
 // loaded by readers; words of one picture may be from different moments, at
 // most one publication apart.
 type publicTally struct {
-	ports    [][]atomic.Uint64
-	unplaced atomic.Uint64
+	ports [][]atomic.Uint64
 }
 
 const tallyWords = 4 + 2*int(event.NumReasons) + 1
@@ -64,7 +62,6 @@ func (t *tally) answered(p *port) { t.ports[p.number].answered++ }
 // publish stores the private counters where others may read them, as far as
 // they have changed: a store costs far more than a look.
 func (t *tally) publish() {
-	publishWord(&t.public.unplaced, t.unplaced)
 	for i := range t.ports {
 		p, to := &t.ports[i], t.public.ports[i]
 		publishWord(&to[0], p.received.Frames)

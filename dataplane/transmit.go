@@ -30,12 +30,11 @@ func (w *worker) transmit(n int) {
 	}
 }
 
-// drop counts a frame that goes no further and gives it back.
+// drop counts a frame that goes no further, unless parse has done so because
+// it is of no port, and gives it back.
 func (w *worker) drop(p *frame) {
 	if p.in != nil {
 		w.tally.dropped(p.in, p.reason)
-	} else {
-		w.tally.unplaced++
 	}
 	w.giveBack(p.desc.Addr)
 }

@@ -48,7 +48,7 @@ func TestFrameOfNobodysVLANIsDroppedAndCounted(t *testing.T) {
 	r := newRig(t, 1, defaults(), Wire{Name: "w", A: Port{"t", 10}, B: Port{"t", 20}})
 	r.publish(Drop, nil, anything)
 	r.send(a, testenv.Frame(testenv.Ether{}, testenv.Tag(30), testenv.IPv4{}, testenv.UDP{}), testenv.Frame(testenv.Ether{}, testenv.IPv4{}, testenv.UDP{}))
-	if n := r.cell.workers[0].tally.public.unplaced.Load(); n != 2 {
+	if n := r.dropped(event.VLANUnknown); n != 2 {
 		t.Errorf("%d frames of no port counted, want 2", n)
 	}
 }

@@ -37,7 +37,8 @@
 //
 // # The way of a packet
 //
-// Hash and Touch the batch, Lookup each key (or LookupBatch does all three),
-// View the decision; on a miss Begin, classify, Insert; then Advance, then
-// Account. After the batch: Pass, then Sweep.
+// LookupBatch finds the flows of a batch. For each packet: on a miss Begin,
+// classify, Insert; on a hit View, and Judge if the generation is not the
+// present one; if the verdict lets it pass, Advance; then Account. After the
+// batch Pass, then Sweep. Before waiting, Idle.
 package flowtable

@@ -95,14 +95,14 @@ func TestNobodyAnswersFromAGroup(t *testing.T) {
 func TestTransitionTableIsWhole(t *testing.T) {
 	for s, sides := range Transitions() {
 		s := State(s)
-		isTCP := s >= SynSent && s <= Midstream
+		isTCP := isTCPState(s)
 		for side, moves := range sides {
 			for class, m := range moves {
 				where := [...]any{s, side, class}
 				switch {
 				case Class(class) == Bad && m != Move{}, isTCP && class == 0 && m != Move{}, s == NoState && m != Move{}:
 					t.Errorf("%v: %+v, want nothing", where, m)
-				case m.Next != NoState && (m.Next <= Midstream) != isTCP:
+				case m.Next != NoState && isTCPState(m.Next) != isTCP:
 					t.Errorf("%v leads to %s", where, m.Next)
 				case m.Next != NoState && m.Step != Pass, m.Step == Reopen && !s.Finished():
 					t.Errorf("%v: %+v makes no sense", where, m)
@@ -114,6 +114,8 @@ func TestTransitionTableIsWhole(t *testing.T) {
 		}
 	}
 }
+
+func isTCPState(s State) bool { return s >= SynSent && s <= Midstream || s == MidstreamResponder }
 
 func TestClassComesFromFlagsAndPayload(t *testing.T) {
 	want := map[uint8]Class{2: Syn, 18: SynAck, 16: Ack, 24: Ack, 17: Fin, 25: Fin, 4: Rst, 20: Rst, 5: Rst, 21: Rst,

@@ -97,7 +97,7 @@ func collidingKeys(n int) []packet.Key {
 }
 
 func TestKeysThatCollideWithoutTheSecretAreSpreadLikeRandomOnes(t *testing.T) {
-	const n = 200_000
+	n := fewer(200_000)
 	bad := collidingKeys(n)
 	unkeyed, sums := region{}, map[uint64]bool{}
 	for i := range bad[:1000] {

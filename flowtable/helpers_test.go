@@ -51,4 +51,13 @@ func join(tb tb, t *Table, ended func(*Record)) *Handle {
 	return h
 }
 
+// fewer is n, or a tenth of it under the race detector, which is slow and has
+// nothing to see in tests of one goroutine.
+func fewer(n int) int {
+	if raceEnabled {
+		return n / 10
+	}
+	return n
+}
+
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }

@@ -12,7 +12,7 @@ import (
 type Start struct {
 	Info     *packet.Info // its first packet; for TCP its numbers are kept
 	Dir      packet.Dir   // direction of that packet: of the initiator, unless Answer
-	Answer   bool         // a conversation picked up in the middle, whose responder sent that packet
+	Answer   bool         // with Midstream: it was the responder who sent that packet
 	State    State        // from Begin; not NoState
 	Decision Decision
 	Now      int64 // monotonic nanoseconds
@@ -101,7 +101,11 @@ func (e *entry) fill(k *packet.Key, s *Start) {
 		wordDecision: s.Decision.pack(),
 		wordTimes:    newTimes(s.Now),
 	}
-	if s.State == SynSent || s.State == Midstream {
+	state, initiator := s.State, s.Dir&1
+	if state == Midstream && s.Answer {
+		state, initiator = MidstreamResponder, ^s.Dir&1
+	}
+	if state == SynSent || s.State == Midstream {
 		s.begin(&words)
 	}
 	for i := wordKey; i < entryWords; i++ {
@@ -109,16 +113,8 @@ func (e *entry) fill(k *packet.Key, s *Start) {
 			atomic.StoreUint64(&e[i], words[i])
 		}
 	}
-	c = c.withPhase(phaseTentative).withState(s.State) | control(s.initiator())<<initiatorShift
+	c = c.withPhase(phaseTentative).withState(state) | control(initiator)<<initiatorShift
 	atomic.StoreUint64(&e[wordControl], uint64(c))
-}
-
-// initiator is the direction of the one who began the conversation.
-func (s *Start) initiator() packet.Dir {
-	if s.Answer {
-		return ^s.Dir & 1
-	}
-	return s.Dir & 1
 }
 
 // begin sets the numbers of both directions from the first segment: what the

@@ -25,8 +25,8 @@ type judge struct {
 func distance(a, b uint32) int { return int(int32(a - b)) }
 
 // whole is what becomes of a segment, which may begin a flow. fresh says that
-// it did.
-func (j *judge) whole(side int, info *packet.Info, midstream bool) Step {
+// it did. If answer, what is picked up is taken for the responder's.
+func (j *judge) whole(side int, info *packet.Info, midstream, answer bool) Step {
 	j.fresh = false
 	step := Reopen
 	if j.state != NoState {
@@ -43,13 +43,17 @@ func (j *judge) whole(side int, info *packet.Info, midstream bool) Step {
 	if j.state == NoState {
 		step = Pass
 	}
-	j.begin(&s)
+	j.begin(&s, answer)
 	return step
 }
 
-func (j *judge) begin(s *judged) {
+func (j *judge) begin(s *judged, answer bool) {
 	if s.syn {
 		*j = judge{state: SynSent, ack: [2]uint32{s.ack, s.seq + 1}, end: [2]uint16{uint16(s.end)}, fresh: true}
+		return
+	}
+	if answer {
+		*j = judge{state: MidstreamResponder, ack: [2]uint32{s.end, s.ack}, end: [2]uint16{0, uint16(s.end)}, fresh: true}
 		return
 	}
 	*j = judge{state: Midstream, ack: [2]uint32{s.ack, s.end}, end: [2]uint16{uint16(s.end)}, fresh: true}
@@ -102,6 +106,8 @@ func (j *judge) opening() bool {
 	return j.state == SynSent || j.state == SynCrossed || j.state == SynAnswered || j.state == SynReceived
 }
 
+func (j *judge) pickedUp() bool { return j.state == Midstream || j.state == MidstreamResponder }
+
 func (j *judge) syn(side int, s *judged) Step {
 	switch {
 	case j.state.Finished():
@@ -123,13 +129,13 @@ func (j *judge) synAck(side int, s *judged) Step {
 	baited := j.bait != 0 && s.ack == j.bait
 	open := j.state == Established || j.state == FinInitiator || j.state == FinResponder || j.state == Closing
 	switch {
-	case j.state == SynSent && side == 0, side == 0 && (j.state == Midstream || j.state.Finished()),
+	case j.state == SynSent && side == 0, side == 0 && (j.pickedUp() || j.state.Finished()),
 		j.state == SynReceived && side == 0 && !answers, open && side == 0 && !j.near(side, s):
 		return Invalid
 	case j.opening() && answers:
 		j.state = j.afterSynAck(side)
 	case side == 1 && baited && j.state == Established:
-	case side == 1 && baited && (open || j.state == Midstream):
+	case side == 1 && baited && (open || j.pickedUp()):
 		j.state = SynReceived
 	default:
 		return Pass
@@ -212,12 +218,13 @@ func (j *judge) talk(side int, s *judged) Step {
 	plausible := j.plausible(side, s)
 	other := [2]State{FinResponder, FinInitiator}[side]
 	mine := FinInitiator + State(side)
+	waitsFor := [2]State{MidstreamResponder, Midstream}[side] // the state that ends when this side is heard
 	switch {
-	case j.state == Midstream && side == 1 && !plausible:
+	case j.state == waitsFor && !plausible:
 		return Pass
-	case j.state == Midstream && side == 1 && s.fin:
-		j.state = FinResponder
-	case j.state == Midstream && side == 1:
+	case j.state == waitsFor && s.fin:
+		j.state = mine
+	case j.state == waitsFor:
 		j.state = Established
 	case s.fin && (j.state == Established || j.state == other):
 		if !j.inWindow(side, s) {
@@ -282,35 +289,35 @@ func drawSegment(t *rapid.T, j *judge, side int) packet.Info {
 	}
 }
 
-func TestStateMachineAgreesWithTheJudge(t *testing.T) {
-	visited := map[State]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		w := newTCPWorld(t)
-		w.midstream = rapid.Bool().Draw(t, "midstream")
-		w.initiator = packet.Dir(rapid.IntRange(0, 1).Draw(t, "initiator"))
-		var j judge
-		for range 60 {
-			side := rapid.IntRange(0, 1).Draw(t, "side")
-			if j.state == NoState {
-				w.initiator = packet.Dir(rapid.IntRange(0, 1).Draw(t, "initiator"))
-				side = 0
-			}
-			info := drawSegment(t, &j, side)
-			d := w.initiator ^ packet.Dir(side)
-			want := j.whole(side, &info, w.midstream)
-			if want == Reopen || want == Pass && j.fresh {
-				w.initiator = d
-			}
-			step, state := w.packet(d, &info)
-			if step != want || state != j.state {
-				t.Fatalf("segment %+v of side %d: got %d %s, want %d %s", info, side, step, state, want, j.state)
-			}
-			visited[state]++
+// stateMachineAgrees is the property that both tests below check: after every one of many
+// segments, table and judge say the same.
+func stateMachineAgrees(t *rapid.T) {
+	w := newTCPWorld(t)
+	w.midstream = rapid.Bool().Draw(t, "midstream")
+	w.answer = rapid.Bool().Draw(t, "answer")
+	var j judge
+	for range 60 {
+		side := rapid.IntRange(0, 1).Draw(t, "side")
+		if j.state == NoState {
+			w.initiator = packet.Dir(rapid.IntRange(0, 1).Draw(t, "initiator"))
+			side = 0
 		}
-	})
-	for s := SynSent; s <= Midstream; s++ {
-		if visited[s] == 0 {
-			t.Errorf("no run came to state %s", s)
+		info := drawSegment(t, &j, side)
+		d := w.initiator ^ packet.Dir(side)
+		want := j.whole(side, &info, w.midstream, w.answer)
+		if want == Reopen || want == Pass && j.fresh {
+			w.initiator = d
+			if j.state == MidstreamResponder {
+				w.initiator ^= 1
+			}
+		}
+		step, state := w.packet(d, &info)
+		if step != want || state != j.state {
+			t.Fatalf("segment %+v of side %d: got %s %s, want %s %s", info, side, stepNames[step], state, stepNames[want], j.state)
 		}
 	}
 }
+
+func TestStateMachineAgreesWithTheJudge(t *testing.T) { rapid.Check(t, stateMachineAgrees) }
+
+func FuzzStateMachineAgreesWithTheJudge(f *testing.F) { f.Fuzz(rapid.MakeFuzz(stateMachineAgrees)) }

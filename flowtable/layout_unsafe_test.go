@@ -37,8 +37,8 @@ func TestLayoutIsVersion1(t *testing.T) {
 		{"phase free", int(phaseFree), 0},
 		{"phase live", int(phaseLive), 3},
 		{"state established", int(Established), 5},
-		{"state one_way, the last", int(OneWay), 19},
-		{"states", int(NumStates), 20},
+		{"state one_way", int(OneWay), 19},
+		{"states", int(NumStates), 21},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %d, want %d", c.name, c.got, c.want)

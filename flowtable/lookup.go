@@ -9,13 +9,6 @@ import (
 	"bulkhead/dataplane/packet"
 )
 
-// Touch reads the line of the hash's first bucket. Call it for every key of a
-// batch before the first Lookup, so that the misses of the cache overlap. The
-// result means nothing.
-func (r *region) Touch(h uint64) uint64 {
-	return atomic.LoadUint64(&r.tags[h&r.mask*bucketWords])
-}
-
 // Lookup finds the flow of a key whose hash is h.
 func (h *Handle) Lookup(k *packet.Key, hash uint64) (Ref, bool) {
 	ref := h.find(k, hash)
@@ -24,35 +17,43 @@ func (h *Handle) Lookup(k *packet.Key, hash uint64) (Ref, bool) {
 
 // LookupBatch finds the flows of many keys: refs[i] is that of keys[i], or 0,
 // and hashes[i] becomes the hash. The three slices have the same length, 64 at
-// best. It is quicker than Hash and Lookup one by one in a table that is
-// larger than the cache, because all buckets, then all entries, are asked for
-// before the first is waited for.
+// best. In a table that is larger than the cache it is many times quicker than
+// Hash and Lookup one by one, because everything is asked for before the first
+// of it is waited for: the first buckets, the second ones where the first have
+// no such tag, then the entries.
 func (h *Handle) LookupBatch(keys []packet.Key, hashes []uint64, refs []Ref) {
+	if len(keys) == 0 {
+		return
+	}
 	hashes, refs = hashes[:len(keys)], refs[:len(keys)]
 	for i := range keys {
 		hashes[i] = h.Hash(&keys[i])
 	}
-	prefetchTags(&h.tags[0], h.mask, &hashes[0], len(hashes))
-	for i := range refs {
-		refs[i] = h.guess(hashes[i])
-	}
+	prefetchFirst(&h.tags[0], h.mask, &hashes[0], len(hashes))
+	h.guess(hashes, refs)
 	prefetchEntries(&h.pool[0], &refs[0], len(refs))
 	for i, ref := range refs {
-		if ref == 0 || !h.holds(ref, &keys[i]) {
+		if ref != 0 && !h.holds(ref, &keys[i]) {
 			refs[i] = h.find(&keys[i], hashes[i])
 		}
 	}
 }
 
-// guess is the first entry whose tag has the hash, and reads both of its lines.
-// It is nearly always the right one.
-func (r *region) guess(h uint64) Ref {
-	first, second := r.buckets(h)
-	ref := first.guess(h)
-	if ref == 0 {
-		ref = second.guess(h)
+// guess finds for each hash an entry whose tag has it: nearly always the right
+// one. Where there is none, there is no flow.
+func (r *region) guess(hashes []uint64, refs []Ref) {
+	for i, h := range hashes {
+		first, second := r.buckets(h)
+		if refs[i] = first.guess(h); refs[i] == 0 {
+			prefetch(second)
+		}
 	}
-	return ref
+	for i, h := range hashes {
+		if refs[i] == 0 {
+			_, second := r.buckets(h)
+			refs[i] = second.guess(h)
+		}
+	}
 }
 
 // find is the live flow of the key, or 0. A flow's tag never moves, so that a

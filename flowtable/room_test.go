@@ -130,7 +130,8 @@ func TestReadiestFlowGivesWay(t *testing.T) {
 // A flood of forged SYNs: every open flow stays, real connections get in, and
 // afterwards the table is as empty as before.
 func TestFloodLeavesOpenFlowsAlone(t *testing.T) {
-	const capacity, open, flood = 20_000, 2000, 400_000
+	capacity, open, flood := fewer(20_000), fewer(2000), fewer(400_000)
+	rate := capacity * 5 / 2 // a second
 	table := newTable(t, Options{Capacity: capacity})
 	h := join(t, table, nil)
 	h.Sweep(second, 0)
@@ -141,13 +142,13 @@ func TestFloodLeavesOpenFlowsAlone(t *testing.T) {
 	rng, now := newRand(1), second
 	real, refused := 0, 0
 	for i := range uint32(flood) {
-		now += 20_000 // 50,000 a second
+		now += second / int64(rate)
 		k := crowdKey(1<<24 + rng.Uint32N(1<<24))
 		s := Start{State: SynSent, Decision: Decision{Verdict: 1}, Now: now, Info: &packet.Info{TCPFlags: flagSyn}}
 		if _, r := h.Insert(&k, h.Hash(&k), &s); r == Full {
 			refused++
 		}
-		if i%1000 == 0 && i > flood/2 { // an honest host, which is answered 5 ms later
+		if i%1000 == 0 && int(i) > flood/2 { // an honest host, which is answered 5 ms later
 			k := crowdKey(1<<23 + i)
 			ref, _ := h.Insert(&k, h.Hash(&k), &s)
 			if ref != 0 && h.Advance(ref, packet.BtoA, &packet.Info{Proto: protoTCP, TCPFlags: 18, TCPAck: 1}) == Pass {
@@ -181,5 +182,86 @@ func TestFloodLeavesOpenFlowsAlone(t *testing.T) {
 	}
 	if got := table.Len(); got != open+real {
 		t.Errorf("%d flows are left, want %d", got, open+real)
+	}
+}
+
+// A worker that stands still keeps ended flows from going: new ones find no
+// room then, but nothing is reused too early, and all is well when it passes.
+func TestStalledWorkerCostsRoomOnly(t *testing.T) {
+	table := newTable(t, Options{Capacity: 1000, Workers: 2})
+	records := 0
+	a, stalled := join(t, table, func(*Record) { records++ }), join(t, table, nil)
+	now := second
+	insert := func(id uint32) Result {
+		now += second
+		k := crowdKey(id)
+		_, r := a.Insert(&k, a.Hash(&k), &Start{State: UDPUnreplied, Now: now})
+		a.Pass()
+		a.Sweep(now, 0)
+		return r
+	}
+	id := uint32(0)
+	for ; insert(id) == Inserted; id++ {
+		if int(id) > table.size.Entries {
+			t.Fatal("more flows than entries")
+		}
+	}
+	if id < 1000 || records != 0 {
+		t.Errorf("%d flows fitted, %d entries were taken back", id, records)
+	}
+	stalled.Pass()
+	a.Sweep(now, 0)
+	if r := insert(1 << 20); r != Inserted || records == 0 {
+		t.Errorf("afterwards: %d, %d entries were taken back", r, records)
+	}
+}
+
+// Many short conversations leave nothing behind.
+func TestShortConversationsLeaveNothing(t *testing.T) {
+	conversations := fewer(50_000)
+	var packets, records uint64
+	table := newTable(t, Options{Capacity: 4000})
+	h := join(t, table, func(r *Record) {
+		records++
+		packets += r.Packets[0] + r.Packets[1]
+	})
+	whole := []packet.Info{
+		{TCPFlags: 2, TCPSeq: 0}, {TCPFlags: 18, TCPSeq: 100, TCPAck: 1}, {TCPFlags: 16, TCPSeq: 1, TCPAck: 101},
+		{TCPFlags: 24, TCPSeq: 1, TCPAck: 101, Payload: 9}, {TCPFlags: 17, TCPSeq: 101, TCPAck: 10},
+		{TCPFlags: 17, TCPSeq: 10, TCPAck: 102}, {TCPFlags: 16, TCPSeq: 102, TCPAck: 11},
+	}
+	sides := []packet.Dir{0, 1, 0, 0, 1, 0, 1}
+	now, refused := second, 0
+	for i := range uint32(conversations) {
+		now += second / 20_000
+		k := crowdKey(i)
+		for n := range whole {
+			whole[n].Proto = protoTCP
+			ref, ok := h.Lookup(&k, h.Hash(&k))
+			if !ok {
+				if ref, _ = h.Insert(&k, h.Hash(&k), &Start{Info: &whole[n], State: SynSent, Now: now, Decision: Decision{Verdict: 1}}); ref == 0 {
+					refused++
+					break
+				}
+			} else if h.Advance(ref, sides[n], &whole[n]) != Pass {
+				t.Fatalf("conversation %d: packet %d does not pass", i, n)
+			}
+			h.Account(ref, sides[n], 60, now)
+		}
+		if i%16 == 0 {
+			h.Pass()
+			h.Sweep(now, 256)
+		}
+	}
+	for range 200 {
+		now += 300 * second
+		h.Pass()
+		h.Sweep(now, 1<<30)
+	}
+	if table.Len() != 0 || int(table.freeLength())+h.nkept != table.size.Entries {
+		t.Errorf("%d flows are left, %d entries are free of %d", table.Len(), int(table.freeLength())+h.nkept, table.size.Entries)
+	}
+	if refused != 0 || records != uint64(conversations) || packets != records*uint64(len(whole)) {
+		t.Errorf("%d refused, %d records of %d packets", refused, records, packets)
 	}
 }

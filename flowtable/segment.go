@@ -67,9 +67,8 @@ func newSequence(ack uint32, window uint16, end uint32) sequence {
 	return sequence(uint64(ack)<<32 | uint64(window)<<16 | uint64(uint16(end)))
 }
 
-func (s sequence) ack() uint32    { return uint32(s >> 32) }
-func (s sequence) window() uint16 { return uint16(s >> 16) }
-func (s sequence) end() uint16    { return uint16(s) }
+func (s sequence) ack() uint32 { return uint32(s >> 32) }
+func (s sequence) end() uint16 { return uint16(s) }
 
 func (s sequence) withAck(ack uint32) sequence { return sequence(uint64(ack)<<32 | uint64(uint32(s))) }
 

@@ -25,14 +25,15 @@ const (
 	TimeWait                    // FIN of both, and an ACK after them
 	ResetInitiator              // RST of the initiator, believed
 	ResetResponder              // RST of the responder, believed
-	Midstream                   // TCP that was picked up in the middle; the other side not seen yet
+	Midstream                   // TCP, picked up in the middle from the initiator; the responder not heard yet
 	UDPUnreplied
 	UDPReplied
 	ICMPUnreplied
 	ICMPReplied
 	OtherUnreplied // any other protocol
 	OtherReplied
-	OneWay // to a group: nobody can answer
+	OneWay             // to a group: nobody can answer
+	MidstreamResponder // TCP, picked up in the middle from the responder; the initiator not heard yet
 
 	NumStates
 )
@@ -48,7 +49,7 @@ var stateNames = [NumStates]string{
 	ResetInitiator: "reset_initiator", ResetResponder: "reset_responder", Midstream: "midstream",
 	UDPUnreplied: "udp_unreplied", UDPReplied: "udp_replied", ICMPUnreplied: "icmp_unreplied",
 	ICMPReplied: "icmp_replied", OtherUnreplied: "other_unreplied", OtherReplied: "other_replied",
-	OneWay: "one_way",
+	OneWay: "one_way", MidstreamResponder: "midstream_responder",
 }
 
 // String is the state's name, lower case with underscores; it never changes.
@@ -68,7 +69,7 @@ func (s State) Unconfirmed() bool { return unconfirmed>>s&1 != 0 }
 func (s State) Finished() bool { return finished>>s&1 != 0 }
 
 const (
-	unconfirmed = 1<<SynSent | 1<<SynCrossed | 1<<SynAnswered | 1<<SynReceived | 1<<Midstream |
+	unconfirmed = 1<<SynSent | 1<<SynCrossed | 1<<SynAnswered | 1<<SynReceived | 1<<Midstream | 1<<MidstreamResponder |
 		1<<UDPUnreplied | 1<<ICMPUnreplied | 1<<OtherUnreplied | 1<<OneWay
 	finished = 1<<TimeWait | 1<<ResetInitiator | 1<<ResetResponder
 )

@@ -95,7 +95,7 @@ func (h *Handle) age(ref Ref, scale uint64, now int64) {
 // and returns the number to go on with, or 0 when all entries have been
 // visited. f may Judge and End the flow; the record is valid during the call. A
 // flow that is there all the time is visited; one that is inserted meanwhile
-// may be missed.
+// may be missed. Call Pass now and then between calls, and Idle at the end.
 func (h *Handle) Visit(from, n int, now int64, f func(Ref, *Record)) int {
 	end := min(from+n, h.table.size.Entries)
 	for i := from; i < end; i++ {

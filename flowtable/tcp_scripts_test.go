@@ -309,6 +309,29 @@ var tcpScripts = []struct{ name, script string }{
 		< . 3000000000 4000000000: pass midstream
 		> R 1:                    pass midstream
 	`},
+	{"answer picked up in the middle, both sides heard", `
+		< P. 5000+100 9000:  pass midstream_responder
+		< P. 5100+100 9000:  pass midstream_responder    # no one confirms himself
+		> . 9000 5200:       pass established
+		< F. 5200 9000:      pass fin_responder
+	`},
+	{"answer picked up in the middle, then the initiator closes", `
+		< . 5000 9000:       pass midstream_responder
+		> F. 9000 5000:      pass fin_initiator
+		< F. 5000 9001:      pass closing
+	`},
+	{"answer picked up in the middle, and the initiator resets", `
+		< . 5000 9000:       pass midstream_responder
+		> R 9001:            pass midstream_responder
+		> R 9000:            pass reset_initiator
+	`},
+	{"answer picked up in the middle, the initiator begins anew", `
+		< . 5000 9000:       pass midstream_responder
+		> S 70000:           pass midstream_responder
+		> S. 70000 1:        invalid midstream_responder
+		< S. 80000 70001:    pass syn_received
+		> . 70001 80001:     pass established
+	`},
 	{"picked up in the middle, but not from these", `
 		< S. 0 1:     invalid none
 		> F. 1 1:     invalid none

@@ -32,7 +32,7 @@ type Timeouts struct {
 	// Pressure is the age from which an unconfirmed or finished flow gives way
 	// to a new one when the table is full; default 100 ms. Longer protects
 	// handshakes over long distances, shorter admits more new flows in a flood:
-	// capacity/Pressure new flows a second are always admitted.
+	// about (capacity less open flows) / Pressure a second.
 	Pressure time.Duration
 }
 
@@ -72,7 +72,7 @@ func (t *Timeouts) named() []namedTimeout {
 		{"closing", &t.Closing, []State{Closing}},
 		{"time_wait", &t.TimeWait, []State{TimeWait}},
 		{"reset", &t.Reset, []State{ResetInitiator, ResetResponder}},
-		{"midstream", &t.Midstream, []State{Midstream}},
+		{"midstream", &t.Midstream, []State{Midstream, MidstreamResponder}},
 		{"udp_unreplied", &t.UDPUnreplied, []State{UDPUnreplied}},
 		{"udp_replied", &t.UDPReplied, []State{UDPReplied}},
 		{"icmp", &t.ICMP, []State{ICMPUnreplied, ICMPReplied}},

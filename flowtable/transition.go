@@ -170,6 +170,11 @@ var rows = [...]row{
 	{Midstream, true, [NumClasses]Move{no, pass, rebait.then(SynReceived), to(Established, Plausible, Track),
 		to(Established, Plausible, Track), to(FinResponder, Plausible, Track), to(ResetResponder, Exact, Nothing)}},
 
+	{MidstreamResponder, false, [NumClasses]Move{no, bait, no, to(Established, Plausible, Track),
+		to(Established, Plausible, Track), to(FinInitiator, Plausible, Track), to(ResetInitiator, Exact, Nothing)}},
+	{MidstreamResponder, true, [NumClasses]Move{no, pass, rebait.then(SynReceived), track, track, track,
+		to(ResetResponder, Exact, Nothing)}},
+
 	{UDPUnreplied, false, [NumClasses]Move{pass}},
 	{UDPUnreplied, true, [NumClasses]Move{pass.then(UDPReplied)}},
 	{UDPReplied, false, [NumClasses]Move{pass}},

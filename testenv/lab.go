@@ -109,13 +109,22 @@ func NewLab(cfg LabConfig) (*Lab, error) {
 	}
 	l := &Lab{cfg: cfg, Hosts: map[string]*Host{}}
 	var err error
-	if l.close, err = process.own(l.owner.closeAll); err != nil {
+	if l.close, err = process.own(l.remove); err != nil {
 		return nil, wrap("lab", err)
 	}
 	if err := l.build(); err != nil {
 		return nil, errors.Join(wrap("build lab", err), l.Close())
 	}
 	return l, nil
+}
+
+// remove ends what runs in the gateway's namespace first, before it loses its ports.
+func (l *Lab) remove() error {
+	var err error
+	if l.Gateway != nil {
+		err = l.Gateway.Close()
+	}
+	return errors.Join(err, l.owner.closeAll())
 }
 
 // complete fills in the defaults and refuses what cannot be built.
@@ -262,13 +271,13 @@ func (l *Lab) buildPort(i int, p PortConfig) error {
 	if err := sw.silence(); err != nil {
 		return err
 	}
-	up := vethEnd{ns: sw, dev: "up", mac: labMAC(switchMAC, 16*(i+1))}
+	up := vethEnd{ns: sw, dev: "up", mac: labMAC(switchMAC, 256*(i+1))}
 	if err := l.cable(up, far); err != nil {
 		return err
 	}
 	ports := []string{"up"}
 	for k, h := range p.Hosts {
-		if err := l.buildHost(i, h, vethEnd{ns: sw, dev: h.Name, mac: labMAC(switchMAC, 16*(i+1)+k+1)}); err != nil {
+		if err := l.buildHost(i, h, vethEnd{ns: sw, dev: h.Name, mac: labMAC(switchMAC, 256*(i+1)+k+1)}); err != nil {
 			return err
 		}
 		ports = append(ports, h.Name)

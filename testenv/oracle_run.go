@@ -29,6 +29,9 @@ func (o *Oracle) Send(ctx context.Context, conn *RawConn, rate, total int, strea
 	gap := time.Second / time.Duration(rate)
 	due := Now()
 	for i := range total {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		late := Now().Sub(due)
 		if late < 0 {
 			if err := pause(ctx, -late); err != nil {
@@ -43,7 +46,7 @@ func (o *Oracle) Send(ctx context.Context, conn *RawConn, rate, total int, strea
 		}
 		due += Instant(gap)
 	}
-	return ctx.Err()
+	return nil
 }
 
 // pause sleeps, or returns the reason of the context's end.

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,7 +69,6 @@ type pinger struct {
 	to   netip.Addr
 	id   uint16
 	file *os.File
-	rc   syscall.RawConn
 	buf  []byte
 }
 
@@ -93,8 +91,7 @@ func (p *pinger) open(dontFragment bool) (err error) {
 		return errors.Join(err, unix.Close(fd))
 	}
 	p.file = os.NewFile(uintptr(fd), "ping")
-	p.rc, err = p.file.SyscallConn()
-	return err
+	return nil
 }
 
 // once sends one request and waits for its answer.
@@ -144,7 +141,7 @@ func (p *pinger) answer() ([]byte, error) {
 	return got, nil
 }
 
-// sockaddr is the address in the form of the system calls.
+// sockaddr is the address in the form of the system calls; zones of IPv6 addresses are not supported.
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	if a.Addr().Is4() {
 		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}

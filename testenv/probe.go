@@ -105,7 +105,7 @@ func (p *probe) tcp(ctx context.Context, n *NS) (Reply, error) {
 		return err == nil && ready == 1
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return Reply{Outcome: Silent}, nil
+		return silent(ctx)
 	}
 	if err != nil {
 		return Reply{}, err
@@ -133,6 +133,14 @@ func (p *probe) udp(ctx context.Context, n *NS) (Reply, error) {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return p.failed(err)
 		}
+	}
+	return silent(ctx)
+}
+
+// silent is the outcome when the time is over; a probe that was called off has none.
+func silent(ctx context.Context) (Reply, error) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return Reply{}, context.Cause(ctx)
 	}
 	return Reply{Outcome: Silent}, nil
 }

@@ -36,8 +36,8 @@ func Run(ctx context.Context, fn func(context.Context) error) (err error) {
 }
 
 // Main is for TestMain: os.Exit(testenv.Main(m.Run)). It sweeps the leftovers of dead runs, runs the tests,
-// and removes what they left, also on a signal. What a test left open without a panic is an error of the
-// test: it is named on stderr, and the exit code is 1.
+// and removes what they left, also on a signal. If tests left something open, stderr says so, and the
+// exit code is not 0.
 func Main(run func() int) (code int) {
 	defer onSignals(func(int, os.Signal) { closeAndExit() })()
 	defer func() { _ = CloseAll() }()

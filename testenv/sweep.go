@@ -32,7 +32,7 @@ func uniqueName(label string) string {
 
 // Sweep removes what dead runs of programs that use this package have left: namespaces with names,
 // bpffs mounts and temporary folders. It touches only names that begin with bh-PID-N- where no process
-// PID exists, and never ends a process. (Programs in another PID namespace that share /run look dead.)
+// PID exists, leaves what belongs to another user, and never ends a process. (Programs in another PID namespace that share /run look dead.)
 func Sweep() error {
 	return errors.Join(sweepNamespaces(), sweepMounts(), sweepFolders())
 }
@@ -67,7 +67,7 @@ func sweepMounts() error {
 func sweepFolders() error {
 	var errs []error
 	for _, dir := range leftovers(filepath.Join(os.TempDir(), "bh-*")) {
-		errs = append(errs, os.RemoveAll(dir))
+		errs = append(errs, gone(os.RemoveAll(dir)))
 	}
 	return wrap("sweep folders", errors.Join(errs...))
 }
@@ -113,13 +113,8 @@ func bpffsMounts() ([]string, error) {
 	return dirs, sc.Err()
 }
 
-// gone forgives what somebody else has removed first.
-func gone(err error) error {
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EINVAL) {
-		return nil
-	}
-	return err
-}
+// gone forgives what somebody else has removed first, and what is not this user's to remove.
+func gone(err error) error { return ignore(err, os.ErrNotExist, unix.EINVAL, os.ErrPermission) }
 
 // wrap puts the operation in front of an error, if there is one.
 func wrap(op string, err error) error {

@@ -230,6 +230,14 @@ func TestProbeThatCannotBeMadeIsAnError(t *testing.T) {
 			t.Errorf("%s: got %v, want an error", network, got)
 		}
 	}
+	l := LabForTest(t, TwoHosts())
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	for _, network := range []string{"tcp", "udp"} {
+		if got, err := l.Host("a").Probe(ctx, network, both(l.Host("b"), 7)[0]); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s, called off: got %v %v", network, got, err)
+		}
+	}
 	_, err := n.HTTPClient().Get("http://localhost:1/")
 	if err == nil || !strings.Contains(err.Error(), "localhost") || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a name instead of an address: %v", err)

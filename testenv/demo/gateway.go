@@ -21,14 +21,16 @@ import (
 
 // startGateway puts the gateway into the wire.
 func (d *demo) startGateway(ctx context.Context) (err error) {
-	runDir := filepath.Join(d.dir, "run")
+	if d.filesBefore, err = d.gatewayFiles(); err != nil {
+		return err
+	}
 	begin := testenv.Now()
 	d.gateway, err = testenv.StartGateway(ctx, d.lab.Gateway, d.binary, "run", "--wire", strings.Join(d.lab.Ports, ":"),
-		"--policy", filepath.Join(d.dir, firstPolicy), "--run-dir", runDir, "--bpffs", d.bpffs, "--name", "demo")
+		"--policy", filepath.Join(d.dir, firstPolicy), "--run-dir", d.runDir, "--bpffs", d.bpffs, "--name", "demo")
 	if err != nil {
 		return err
 	}
-	d.client = api.NewClient(runDir)
+	d.client = api.NewClient(d.runDir)
 	d.say("$ bulkhead run --wire %s --policy %s", strings.Join(d.lab.Ports, ":"), firstPolicy)
 	d.check(true, "ready after %s; the wire has no address, and no host knows that it is there", milliseconds(testenv.Now().Sub(begin)))
 	return nil
@@ -66,16 +68,27 @@ func (d *demo) gatewayLeft() (left []string, err error) {
 			left = append(left, "a program on "+port)
 		}
 	}
-	for _, dir := range []string{d.bpffs, filepath.Join(d.dir, "run")} {
+	files, err := d.gatewayFiles()
+	for _, f := range files {
+		if !slices.Contains(d.filesBefore, f) {
+			left = append(left, f)
+		}
+	}
+	return left, err
+}
+
+// gatewayFiles are the files where the gateway makes its own. (In a fresh bpffs the kernel may have some.)
+func (d *demo) gatewayFiles() (files []string, err error) {
+	for _, dir := range []string{d.bpffs, d.runDir} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		for _, e := range entries {
-			left = append(left, filepath.Join(dir, e.Name()))
+			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}
-	return left, nil
+	return files, nil
 }
 
 // hasProgram tells whether an XDP program is attached to an interface.

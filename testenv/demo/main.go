@@ -64,13 +64,18 @@ type demo struct {
 	binary string
 	begin  time.Time
 
-	dir     string         // temporary, for policies and the run directory
-	bpffs   string         // a bpffs of the demo's own, for the gateway's pins
+	dir     string         // temporary
+	runDir  string         // in it: the gateway's
+	bpffs   string         // in it: for the gateway's pins
 	policy  *policy.Policy // the one that the gateway starts with
 	lab     *testenv.Lab
 	servers map[place]*testenv.Server
-	gateway *testenv.Process
-	client  *api.Client
+
+	filesBefore []string // in runDir and bpffs, before the gateway
+	gateway     *testenv.Process
+	client      *api.Client
+
+	starvedBefore uint64 // see starved: before the streams
 }
 
 // run shows everything, cleans up whatever happens, looks that nothing is left, and returns the exit code.
@@ -109,6 +114,7 @@ func (d *demo) show(ctx context.Context) (err error) {
 		return err
 	}
 	d.begin = time.Now() // without the building
+	d.print(d.paint(bold, "bulkhead: a gateway in the cable between two segments; three tiers, and who may reach whom"))
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
 	defer cancel()
 	defer func() { err = d.withLog(err) }()
@@ -149,6 +155,7 @@ func (d *demo) prepare(context.Context) (err error) {
 	if d.dir, err = testenv.TempDir("demo"); err != nil {
 		return err
 	}
+	d.runDir = filepath.Join(d.dir, "run")
 	if d.bpffs, _, err = testenv.MountBPFFS(d.dir); err != nil {
 		return err
 	}

@@ -37,9 +37,9 @@ var wires = map[string]uint16{"wire0": 0}
 
 // showPolicy shows the rules in force.
 func (d *demo) showPolicy(context.Context) error {
-	d.section("The policy: %s, %d rules on labels, first match decides, default %s",
-		firstPolicy, len(d.policy.Rules), d.policy.Default)
-	d.showTable([]string{"RULE", "FROM", "TO", "SERVICE", "ACTION", "LINE"}, false, rulesOf(d.policy))
+	d.section("The policy, testenv/demo/policies/%s: the first rule that matches decides, else default = %q",
+		firstPolicy, d.policy.Default)
+	d.showTable([]string{"RULE", "FROM", "TO", "SERVICE", "ACTION", "LINE"}, rulesOf(d.policy))
 	return nil
 }
 

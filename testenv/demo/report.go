@@ -63,69 +63,69 @@ func (r *report) section(format string, args ...any) {
 // say writes a line.
 func (r *report) say(format string, args ...any) { r.print("   " + fmt.Sprintf(format, args...)) }
 
-// The marks in front of a row.
+// The marks in front of what is checked, and the room for them.
 const (
-	good = "ok"
-	bad  = "WRONG"
+	good   = "ok    "
+	bad    = "WRONG "
+	noMark = "      "
 )
 
 // check writes a line about something that has to hold.
 func (r *report) check(holds bool, format string, args ...any) {
-	r.print("   " + r.mark(holds) + " " + fmt.Sprintf(format, args...))
+	r.print("   " + r.mark(holds) + fmt.Sprintf(format, args...))
 }
 
-// mark counts a check and gives its mark, both of the same width.
+// mark counts a check and gives its mark.
 func (r *report) mark(holds bool) string {
 	r.checks++
 	if holds {
-		return r.paint(green, fmt.Sprintf("%-*s", len(bad), good))
+		return r.paint(green, good)
 	}
 	r.wrong++
 	return r.paint(red, bad)
 }
 
-// row is a row of a table. In a table of checks it holds or is wrong.
+// row is a row of a table.
 type row struct {
-	cells []string
-	holds bool
+	cells   []string
+	checked bool // it has a mark
+	holds   bool
 }
+
+// checked is a row about something that has to hold.
+func checked(holds bool, cells ...string) row { return row{cells, true, holds} }
 
 // table writes rows in columns as they come, so that the widths are settled before.
 type table struct {
 	*report
 	widths []int
-	checks bool // each row has a mark
 }
 
 // table writes the headings of a table.
-func (r *report) table(headings []string, widths []int, checks bool) *table {
-	t := &table{report: r, widths: widths, checks: checks}
-	indent := "   "
-	if checks {
-		indent += strings.Repeat(" ", len(bad)+1)
-	}
-	r.print(indent + r.paint(faint, align(headings, widths)))
+func (r *report) table(headings []string, widths []int) *table {
+	t := &table{report: r, widths: widths}
+	r.print("   " + noMark + r.paint(faint, align(headings, widths)))
 	return t
 }
 
+func (t *table) add(row row) {
+	mark := noMark
+	if row.checked {
+		mark = t.mark(row.holds)
+	}
+	t.print("   " + mark + align(row.cells, t.widths))
+}
+
 // showTable writes a table whose rows are all there.
-func (r *report) showTable(headings []string, checks bool, rows []row) {
+func (r *report) showTable(headings []string, rows []row) {
 	cells := [][]string{headings}
 	for _, row := range rows {
 		cells = append(cells, row.cells)
 	}
-	t := r.table(headings, widthsOf(cells), checks)
+	t := r.table(headings, widthsOf(cells))
 	for _, row := range rows {
 		t.add(row)
 	}
-}
-
-func (t *table) add(row row) {
-	line := "   "
-	if t.checks {
-		line += t.mark(row.holds) + " "
-	}
-	t.print(line + align(row.cells, t.widths))
 }
 
 // widthsOf are the widths that the columns need, in characters.
@@ -148,6 +148,15 @@ func align(cells []string, widths []int) string {
 		padded[i] = cell + strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
 	}
 	return strings.Join(padded, "  ")
+}
+
+// toTheRight pads numbers on their left, to a common width.
+func toTheRight(cells []string, width int) []string {
+	padded := make([]string, len(cells))
+	for i, cell := range cells {
+		padded[i] = strings.Repeat(" ", max(0, width-utf8.RuneCountInString(cell))) + cell
+	}
+	return padded
 }
 
 // milliseconds writes a time for people.

@@ -123,11 +123,7 @@ func describe(p *policy.Policy, hosts []string) (lines []string) {
 	var cells [][]string
 	for _, name := range hosts {
 		w := workload(p, name)
-		var addrs []string
-		for _, a := range w.Addresses {
-			addrs = append(addrs, a.Addr().String())
-		}
-		cells = append(cells, []string{name, strings.Join(addrs, " "), labels(w.Labels)})
+		cells = append(cells, []string{name, w.Addresses[0].Addr().String(), labels(w.Labels)})
 	}
 	widths := widthsOf(cells)
 	for _, c := range cells {

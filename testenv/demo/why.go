@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/ctrl/api"
@@ -15,35 +16,77 @@ import (
 	"bulkhead/dataplane/packet"
 )
 
-// showWhy shows the gateway's counters, each drop with its reason.
+// showWhy shows the gateway's counters: every frame that was dropped has a reason.
 func (d *demo) showWhy(ctx context.Context) error {
 	s, err := d.settled(ctx)
 	if err != nil {
 		return err
 	}
 	d.section("Why: the counters, as bulkhead status has them")
-	for _, w := range s.Wires {
-		d.check(w.State == "UP", "%s is %s, attached %s, sockets in %s mode, generation %d; %d flows remembered",
-			w.Name, w.State, w.A.Attach, w.A.Socket, s.Generation, s.Flows.Used)
-		var rows []row
-		rows = append(rows, portRow("a", w.A), portRow("b", w.B))
-		d.showTable([]string{"PORT", "RECEIVED", "FORWARDED", "DROPPED", "ANSWERED"}, true, rows)
-		d.showTable([]string{"PORT", "FRAMES", "WHAT", "REASON", "WHICH MEANS"}, false, append(reasons("a", w.A), reasons("b", w.B)...))
+	w := s.Wires[0]
+	d.check(w.State == up, "%s is %s; programs attached %s, sockets in %s mode; generation %d",
+		w.Name, w.State, w.A.Attach, w.A.Socket, s.Generation)
+	var rows []row
+	add := func(r row, what string, a, b uint64, means string) {
+		r.cells = append([]string{what}, append(toTheRight([]string{fmt.Sprint(a), fmt.Sprint(b)}, numberWidth), means)...)
+		rows = append(rows, r)
 	}
+	add(checked(accounted(w.A) && accounted(w.B)), "received", w.A.Received.Frames, w.B.Received.Frames, "all of them forwarded or dropped")
+	add(row{}, "forwarded", w.A.Forwarded.Frames, w.B.Forwarded.Frames, "to the other port")
+	for _, reason := range reasons(w.A.Passed, w.B.Passed) {
+		add(row{}, "  "+reason, w.A.Passed[reason], w.B.Passed[reason], "unjudged: "+meaning(reason))
+	}
+	add(checked(deniedIn(w)), "dropped", dropped(w.A), dropped(w.B), "")
+	for _, reason := range reasons(w.A.Dropped, w.B.Dropped) {
+		add(row{}, "  "+reason, w.A.Dropped[reason], w.B.Dropped[reason], meaning(reason))
+	}
+	add(row{}, "answered", w.A.Answered, w.B.Answered, "rejected packets whose sender was told")
+	headings := append([]string{"FRAMES"}, toTheRight(d.lab.Ports, numberWidth)...)
+	d.showTable(append(headings, ""), rows)
 	return nil
 }
 
-// settled is a status in which each frame received is accounted for: workers publish their counters now and then.
+// numberWidth is that of the columns of numbers.
+const numberWidth = 8
+
+// reasons are those of both ports, the most frequent first.
+func reasons(a, b map[string]uint64) []string {
+	all := maps.Clone(a)
+	for reason, n := range b {
+		all[reason] += n
+	}
+	return slices.SortedFunc(maps.Keys(all), func(x, y string) int { return cmp.Or(cmp.Compare(all[y], all[x]), cmp.Compare(x, y)) })
+}
+
+// deniedIn tells whether the counters know of all kinds of denial that the demo has made.
+func deniedIn(w api.Wire) bool {
+	for _, r := range []event.Reason{event.DefaultDeny, event.Denied, event.Rejected} {
+		if w.A.Dropped[r.Name()]+w.B.Dropped[r.Name()] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// up is the state of a wire that forwards.
+const up = "UP"
+
+// settled is a status in which each frame received is accounted for, as workers publish their counters now and then,
+// and in which all wires are well again, if the machine has kept them from running.
 func (d *demo) settled(ctx context.Context) (s api.Status, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for {
 		s, err = d.client.Status(ctx)
-		if err != nil || !slices.ContainsFunc(s.Wires, func(w api.Wire) bool { return !accounted(w.A) || !accounted(w.B) }) {
+		if err != nil {
 			return s, err
 		}
+		w := s.Wires[0]
+		if w.State == up && accounted(w.A) && accounted(w.B) {
+			return s, nil
+		}
 		if !pause(ctx, 20*time.Millisecond) {
-			return s, nil // the row of the port says so
+			return s, nil // the checks say so
 		}
 	}
 }
@@ -58,24 +101,19 @@ func dropped(p api.Port) (n uint64) {
 	return n
 }
 
-// portRow says how many frames came by a port and what became of them.
-func portRow(name string, p api.Port) row {
-	return row{[]string{name + " " + p.Interface, fmt.Sprint(p.Received.Frames), fmt.Sprint(p.Forwarded.Frames),
-		fmt.Sprint(dropped(p)), fmt.Sprint(p.Answered)}, accounted(p)}
-}
-
-// reasons are a port's counters by reason, the largest first.
-func reasons(name string, p api.Port) (rows []row) {
-	for _, kind := range []struct {
-		what   string
-		counts map[string]uint64
-	}{{"dropped", p.Dropped}, {"passed unjudged", p.Passed}} {
-		byCount := func(a, b string) int { return cmp.Or(cmp.Compare(kind.counts[b], kind.counts[a]), cmp.Compare(a, b)) }
-		for _, reason := range slices.SortedFunc(maps.Keys(kind.counts), byCount) {
-			rows = append(rows, row{cells: []string{name + " " + p.Interface, fmt.Sprint(kind.counts[reason]), kind.what, reason, meaning(reason)}})
+// starved is how many frames the gateway has lost because its worker did not get the CPU in time: the ring
+// that it empties was full, or the kernel took it for hung.
+func (d *demo) starved(ctx context.Context) (n uint64, err error) {
+	s, err := d.client.Status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range []api.Port{s.Wires[0].A, s.Wires[0].B} {
+		for _, r := range []event.Reason{event.RXRingFull, event.FailClosed} {
+			n += p.Dropped[r.Name()]
 		}
 	}
-	return rows
+	return n, nil
 }
 
 // meaning explains a reason.
@@ -87,7 +125,7 @@ func meaning(reason string) string {
 	}
 	for o := range packet.NumOutcomes {
 		if o.String() == reason {
-			return o.Describe()
+			return strings.TrimSuffix(o.Describe(), ".")
 		}
 	}
 	return ""

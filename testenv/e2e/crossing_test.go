@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,15 +58,18 @@ type path struct {
 	in, out  []testenv.Layer // the tags that frames have there
 }
 
-// paths opens both ways between two hosts.
+// paths opens both ways between two hosts. Each has sockets of its own, so that
+// none sees what the other has left over.
 func (g *gate) paths(a, b string) (ab, ba *path) {
 	g.t.Helper()
-	at := func(host string) *testenv.RawConn {
-		h := g.lab.Host(host)
-		return testenv.RawForTest(g.t, h.NS, h.Dev)
-	}
-	// Each way has sockets of its own, so that none sees what is left over of the other.
-	return &path{t: g.t, from: at(a), to: at(b)}, &path{t: g.t, from: at(b), to: at(a)}
+	return &path{t: g.t, from: g.end(a), to: g.end(b)}, &path{t: g.t, from: g.end(b), to: g.end(a)}
+}
+
+// end is a raw socket at a host's end of its cable.
+func (g *gate) end(host string) *testenv.RawConn {
+	g.t.Helper()
+	h := g.lab.Host(host)
+	return testenv.RawForTest(g.t, h.NS, h.Dev)
 }
 
 // cross sends frames and returns those of the tests that come out at the far
@@ -76,7 +80,7 @@ func (p *path) cross(frames ...[]byte) [][]byte {
 	for _, f := range frames {
 		must(p.t, p.from.Send(f))
 	}
-	id := fmt.Sprint(markerText, rand.Uint64())
+	id := fmt.Sprintf("%s%46d", markerText, rand.Uint64()) // long enough to need no padding
 	must(p.t, p.from.Send(lldp(id, p.in...)))
 	end := lldp(id, p.out...)
 	var out [][]byte
@@ -100,7 +104,7 @@ const markerText = "marker "
 // lldp is a frame of link control behind tags.
 func lldp(text string, tags ...testenv.Layer) []byte {
 	f := fromA(append(tags[:len(tags):len(tags)], testenv.Bytes(text))...)
-	return testenv.Pad(testenv.Patch(f, 12+4*len(tags), 0x88, 0xcc), 60)
+	return testenv.Patch(f, 12+4*len(tags), 0x88, 0xcc)
 }
 
 // passes sends frames and wants to see these very bytes, in this order.
@@ -117,6 +121,32 @@ func (p *path) drops(frames ...[]byte) {
 	if got := p.cross(frames...); got != nil {
 		p.t.Errorf("passed:\n%v", hexes(got))
 	}
+}
+
+// passesAmongOthers and dropsAmongOthers do the same on a wire where other
+// frames are on their way as well.
+func (p *path) passesAmongOthers(frames ...[]byte) {
+	p.t.Helper()
+	if got := common(p.cross(frames...), frames); len(got) != len(frames) {
+		p.t.Errorf("of\n%v\npassed\n%v", hexes(frames), hexes(got))
+	}
+}
+
+func (p *path) dropsAmongOthers(frames ...[]byte) {
+	p.t.Helper()
+	if got := common(p.cross(frames...), frames); got != nil {
+		p.t.Errorf("of\n%v\npassed\n%v", hexes(frames), hexes(got))
+	}
+}
+
+// common is the frames that are in both lists.
+func common(got, sent [][]byte) (both [][]byte) {
+	for _, f := range got {
+		if slices.ContainsFunc(sent, func(s []byte) bool { return bytes.Equal(f, s) }) {
+			both = append(both, f)
+		}
+	}
+	return both
 }
 
 func hexes(frames [][]byte) []string {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import "golang.org/x/sys/unix"
+
+// What is asked of ethtool(7): the structs and commands of linux/ethtool.h. The
+// library for it hands the kernel addresses that the Go runtime may move.
+
+// ethtoolChannels is struct ethtool_channels.
+type ethtoolChannels struct {
+	command                             uint32
+	maxRX, maxTX, maxOther, maxCombined uint32
+	rx, tx, other, combined             uint32
+}
+
+// ethtoolValue is struct ethtool_value.
+type ethtoolValue struct{ command, data uint32 }
+
+// Offloads that keep a frame from being seen as it is on the cable: tags that
+// the NIC takes off, and frames that it merges (enum ethtool_flags).
+const (
+	flagRXVLAN = 1 << 8
+	flagLRO    = 1 << 15
+
+	hiding = flagRXVLAN | flagLRO
+)
+
+// channels counts the receive queues of an interface: its combined and its
+// receive channels. A driver that knows of no channels has one queue.
+func channels(name string) int {
+	c := ethtoolChannels{command: unix.ETHTOOL_GCHANNELS}
+	if ethtool(name, &c) != nil {
+		return 1
+	}
+	return max(1, int(c.combined+c.rx))
+}
+
+// offloads reads those that can be switched by a flag.
+func offloads(name string) (uint32, error) {
+	v := ethtoolValue{command: unix.ETHTOOL_GFLAGS}
+	err := ethtool(name, &v)
+	return v.data, err
+}
+
+// setOffloads switches them.
+func setOffloads(name string, flags uint32) error {
+	return ethtool(name, &ethtoolValue{command: unix.ETHTOOL_SFLAGS, data: flags})
+}
