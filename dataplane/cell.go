@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"bulkhead/dataplane/event"
 	"bulkhead/dataplane/xdp"
@@ -18,8 +21,8 @@ import (
 )
 
 // cell is the wires that share interfaces, and the workers that serve them.
-// Wires with interfaces of their own are cells of their own, and know nothing
-// of one another.
+// Wires with interfaces of their own are cells of their own: cells share the
+// flow table and nothing else.
 type cell struct {
 	gateway *Gateway
 	wires   []*wire
@@ -39,9 +42,10 @@ type cell struct {
 }
 
 const (
-	eventRing = 4096 // records that a worker may be ahead of the reader
-	txBudget  = 256  // frames that one kick sends, where the kernel can be told
-	busyMicro = 20   // how long one busy poll may take, microseconds
+	eventRing  = 4096 // records that a worker may be ahead of the reader
+	txBudget   = 256  // frames that one kick sends, where the kernel can be told
+	workerNice = -20  // ahead of what else the machine does, lest a worker be thought hung
+	busyMicro  = 20   // how long one busy poll may take, microseconds
 )
 
 // open brings the cell's interfaces and workers up. Not a frame passes before
@@ -52,8 +56,8 @@ func (c *cell) open() error {
 	if c.beats, err = xdp.NewBeats(); err != nil {
 		return err
 	}
-	c.beats.BeatGateway(xdp.Now())
 	c.pollFor = c.gateway.conf.BeatLimit / 4
+	defer c.beatMeanwhile()()
 	for _, f := range c.ifaces {
 		if err := f.prepare(c.gateway.log); err != nil {
 			return err
@@ -64,7 +68,43 @@ func (c *cell) open() error {
 			return err
 		}
 	}
-	return c.grow(c.queues)
+	if err := c.grow(c.queues); err != nil {
+		return err
+	}
+	return c.noteEarly()
+}
+
+// beatMeanwhile shows that the gateway lives while there are no workers yet to
+// show it: else a wire would be in its fail mode, and pass everything if that
+// is open.
+func (c *cell) beatMeanwhile() (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	c.beats.BeatGateway(xdp.Now())
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(c.pollFor)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				c.beats.BeatGateway(xdp.Now())
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+// noteEarly notes what came before all queues had their sockets: that is the
+// start, and no fault.
+func (c *cell) noteEarly() (err error) {
+	for _, f := range c.ifaces {
+		if f.early, err = f.program.Counts(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // attach puts the kernel program on an interface.
@@ -84,8 +124,8 @@ func (c *cell) attach(f *iface) error {
 	return err
 }
 
-// grow makes and starts workers until there is one for each queue, and then
-// hands them the frames of their queues.
+// grow makes and starts workers until there is one for each queue, and hands
+// them the frames of their queues. It may be called again after an error.
 func (c *cell) grow(queues int) error {
 	if queues > xdp.MaxQueues {
 		return fmt.Errorf("%s has %d queues: %d at most are served: 'ethtool -L %s combined %d'", c.ifaces[0].name, queues, xdp.MaxQueues, c.ifaces[0].name, xdp.MaxQueues)
@@ -95,20 +135,37 @@ func (c *cell) grow(queues int) error {
 		if err != nil {
 			return err
 		}
+		c.gateway.mu.Lock()
 		c.workers = append(c.workers, w)
+		c.gateway.mu.Unlock()
 		c.running.Add(1)
 		go c.work(w)
-		for c.beats.Last(queue) == 0 { // bound before its first beat, a queue would be in its fail mode
-			c.beats.BeatGateway(xdp.Now())
-			time.Sleep(100 * time.Microsecond)
-		}
-		for i, s := range w.umem.Sockets() {
-			if err := c.ifaces[i].program.Bind(queue, s.FD()); err != nil {
-				return err
-			}
+	}
+	for _, w := range c.workers {
+		if err := c.bind(w); err != nil {
+			return err
 		}
 	}
+	c.gateway.mu.Lock()
 	c.queues = queues
+	c.gateway.mu.Unlock()
+	return nil
+}
+
+// bind hands a worker the frames of its queue, once it beats: bound before, the
+// queue would be in its fail mode.
+func (c *cell) bind(w *worker) error {
+	for c.beats.Last(w.queue) == 0 {
+		if w.over.Load() {
+			return fmt.Errorf("the worker of queue %d ended before it began", w.queue)
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+	for i, s := range w.umem.Sockets() {
+		if err := c.ifaces[i].program.Bind(w.queue, s.FD()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -137,7 +194,8 @@ func (c *cell) newWorker(queue int) (*worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, poller.Close(), umem.Close())
 	}
-	for _, s := range umem.Sockets() {
+	w.sockets = umem.Sockets()
+	for _, s := range w.sockets {
 		w.edges = append(w.edges, s)
 	}
 	return w, nil
@@ -175,11 +233,13 @@ func (c *cell) work(w *worker) {
 	defer c.running.Done()
 	defer func() {
 		w.seen.Store(seenIdle) // nobody need wait for it any more
+		w.over.Store(true)
 		if p := recover(); p != nil {
 			c.gateway.fail(fmt.Errorf("worker of queue %d: %v\n%s", w.queue, p, debug.Stack()))
 		}
 	}()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+	runtime.LockOSThread()                                 // and never unlocked: the thread ends with the goroutine
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, workerNice) // of this thread; a wish, see DropPrivileges
 	if err := dropThreadPrivileges(); err != nil {
 		c.gateway.log.Warn("a worker keeps its privileges", "error", err)
 	}
@@ -217,5 +277,5 @@ func (g *Gateway) pins() string {
 	if g.conf.BPFFS == "" {
 		return ""
 	}
-	return filepath.Join(g.conf.BPFFS, "bulkhead", g.conf.Name)
+	return filepath.Join(g.conf.BPFFS, "bulkhead", strings.ReplaceAll(g.conf.Name, ".", ":")) // a bpffs refuses dots
 }

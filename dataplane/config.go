@@ -93,5 +93,6 @@ type Policy struct {
 // Published tells what a publication did.
 type Published struct {
 	Generation uint32        // of the policy now in force
-	Took       time.Duration // from the call until no worker judged by the old policy
+	Took       time.Duration // from the call until all was judged by it
+	Kept, Cut  int           // flows that passed before: those that still do, those that no longer do
 }

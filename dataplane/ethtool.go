@@ -2,7 +2,11 @@
 
 package dataplane
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // What is asked of ethtool(7): the structs and commands of linux/ethtool.h. The
 // library for it hands the kernel addresses that the Go runtime may move.
@@ -17,23 +21,24 @@ type ethtoolChannels struct {
 // ethtoolValue is struct ethtool_value.
 type ethtoolValue struct{ command, data uint32 }
 
-// Offloads that keep a frame from being seen as it is on the cable: tags that
-// the NIC takes off, and frames that it merges (enum ethtool_flags).
-const (
-	flagRXVLAN = 1 << 8
-	flagLRO    = 1 << 15
-
-	hiding = flagRXVLAN | flagLRO
-)
+// hiding are the offloads (enum ethtool_flags) that keep a frame from being
+// seen as it is on the cable, and what that means.
+var hiding = map[uint32]string{
+	1 << 8:  "the NIC takes VLAN tags off, and they cannot be seen (rxvlan)",
+	1 << 15: "the NIC merges frames, which then may not fit (lro)",
+}
 
 // channels counts the receive queues of an interface: its combined and its
 // receive channels. A driver that knows of no channels has one queue.
-func channels(name string) int {
+func channels(name string) (int, error) {
 	c := ethtoolChannels{command: unix.ETHTOOL_GCHANNELS}
-	if ethtool(name, &c) != nil {
-		return 1
+	switch err := ethtool(name, &c); {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return 1, nil
+	case err != nil:
+		return 0, err
 	}
-	return max(1, int(c.combined+c.rx))
+	return max(1, int(c.combined+c.rx)), nil
 }
 
 // offloads reads those that can be switched by a flag.

@@ -41,8 +41,13 @@ type Gateway struct {
 	publishing sync.Mutex             // guards what follows, and the order of publications
 	generation uint32
 	publisher  *flowtable.Handle
+	closed     bool
 
-	mu   sync.Mutex // guards cells' workers, programs and wires' health against monitor and Status
+	closing sync.Once
+
+	// mu guards cells, wires, the cells' workers and the wires' health for those
+	// who read them. Only Open, then the monitor, then Close change them, in turn.
+	mu   sync.Mutex
 	quit chan struct{}
 	done sync.WaitGroup // monitor and events
 }
@@ -155,21 +160,29 @@ func (g *Gateway) open() error {
 }
 
 // Close detaches the gateway from its interfaces and puts them back as they
-// were. Frames that are inside are lost. A second call does nothing.
+// were. Frames that are inside are lost. Publish fails afterwards, Status shows
+// no wires; a second Close does nothing.
 func (g *Gateway) Close() error {
-	select {
-	case <-g.quit:
-		return nil
-	default:
-	}
-	close(g.quit)
-	g.done.Wait()
-	return g.closeCells()
+	var err error
+	g.closing.Do(func() {
+		close(g.quit)
+		g.done.Wait()
+		g.publishing.Lock()
+		defer g.publishing.Unlock()
+		g.closed = true
+		err = g.closeCells()
+	})
+	return err
 }
 
+// closeCells closes what was opened, as far as that went.
 func (g *Gateway) closeCells() error {
+	g.mu.Lock()
+	cells := g.cells
+	g.cells, g.wires = nil, nil
+	g.mu.Unlock()
 	var errs []error
-	for _, c := range g.cells {
+	for _, c := range cells {
 		errs = append(errs, c.close())
 	}
 	if g.lock != nil {

@@ -20,8 +20,21 @@ func (w *worker) housekeep() {
 		return
 	}
 	w.chores = w.now + choreEvery
+	w.countBad()
 	w.tally.publish()
 	w.flows.Sweep(w.now, sweepLimit)
+}
+
+// countBad takes over what the sockets refused of the kernel, for the first
+// port of each interface.
+func (w *worker) countBad() {
+	for i, s := range w.sockets {
+		c := s.Counters()
+		t := &w.tally.ports[w.cell.ifaces[i].ports[0].number]
+		bad := c.RXInvalid + c.RXMulti
+		t.received.Frames += bad - t.dropped[event.BadFrame]
+		t.dropped[event.BadFrame] = bad
+	}
 }
 
 // ended tells of a conversation that is over, from its initiator's side.

@@ -5,9 +5,13 @@ package dataplane
 import (
 	"fmt"
 	"log/slog"
-	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"bulkhead/dataplane/xdp"
 )
@@ -24,14 +28,10 @@ type iface struct {
 	lanes   [4096]*port  // by VID, when whole is nil
 	program *xdp.Program // nil until attached
 
-	was settings // to be put back
-}
+	down  atomic.Bool             // the monitor's finding: nothing can leave here
+	early [][xdp.NumCauses]uint64 // what the program counted before the gateway was ready, by lane
 
-// settings are what a gateway changes on an interface.
-type settings struct {
-	down     bool   // it was down
-	quiet    bool   // it was not promiscuous
-	offloads uint32 // were on that are off now
+	undo []func() error // puts the interface's settings back, last first
 }
 
 // findIface looks an interface up and reads what the set-up needs to know.
@@ -41,9 +41,9 @@ func findIface(name string) (*iface, error) {
 		return nil, fmt.Errorf("port %s: %w (%s)", name, err, haveIfaces())
 	}
 	f := &iface{name: name, index: l.Attrs().Index, mtu: l.Attrs().MTU}
-	f.was.down = l.Attrs().Flags&net.FlagUp == 0
-	f.was.quiet = l.Attrs().Promisc == 0
-	f.queues = channels(name)
+	if f.queues, err = channels(name); err != nil {
+		return nil, fmt.Errorf("port %s: read its channels: %w", name, err)
+	}
 	return f, nil
 }
 
@@ -60,64 +60,78 @@ func haveIfaces() string {
 	return names
 }
 
-// prepare makes the interface see every frame of its cable as it is.
+// prepare makes the interface see every frame of its cable as it is, and say
+// nothing of its own.
 func (f *iface) prepare(log *slog.Logger) error {
 	l, err := netlink.LinkByIndex(f.index)
 	if err != nil {
 		return fmt.Errorf("port %s: %w", f.name, err)
 	}
-	if f.was.down {
+	f.silence(log)
+	if l.Attrs().RawFlags&unix.IFF_UP == 0 {
 		if err := netlink.LinkSetUp(l); err != nil {
 			return fmt.Errorf("port %s: set it up: %w", f.name, err)
 		}
+		f.undo = append(f.undo, func() error { return netlink.LinkSetDown(l) })
 	}
-	if f.was.quiet {
+	if l.Attrs().RawFlags&unix.IFF_PROMISC == 0 { // not Promisc, which counts others' wishes too
 		if err := netlink.SetPromiscOn(l); err != nil {
 			return fmt.Errorf("port %s: make it promiscuous: %w", f.name, err)
 		}
+		f.undo = append(f.undo, func() error { return netlink.SetPromiscOff(l) })
 	}
-	f.showAll(log)
+	for flag, what := range hiding {
+		f.turnOff(flag, what, log)
+	}
 	return nil
 }
 
-// showAll turns off the offloads that hide something. One that cannot be
-// turned off is said: tags that the NIC keeps to itself are invisible here.
-func (f *iface) showAll(log *slog.Logger) {
-	on, err := offloads(f.name)
-	if err == nil && on&hiding == 0 {
+// silence keeps the host from speaking IPv6 on the port: a port has no address,
+// and what the host says would enter the segment unjudged.
+func (f *iface) silence(log *slog.Logger) {
+	path := "/proc/sys/net/ipv6/conf/" + f.name + "/disable_ipv6"
+	was, err := os.ReadFile(path)
+	if err != nil || strings.TrimSpace(string(was)) == "1" {
+		return // no IPv6 here
+	}
+	if err := os.WriteFile(path, []byte("1"), 0); err != nil {
+		log.Warn("the host may speak IPv6 on a port", "port", f.name, "error", err)
 		return
 	}
-	if err == nil {
-		err = setOffloads(f.name, on&^hiding)
-	}
-	if err != nil {
-		log.Warn("offloads that may hide VLAN tags or merge frames stay as they are: see 'ethtool -k'", "port", f.name, "error", err)
-		return
-	}
-	f.was.offloads = on & hiding
+	f.undo = append(f.undo, func() error { return os.WriteFile(path, was, 0) })
 }
 
-// restore puts the settings back as they were. The interface may be gone.
-func (f *iface) restore(log *slog.Logger) {
-	l, err := netlink.LinkByIndex(f.index)
-	if err != nil {
+// turnOff turns off an offload that hides something. When it cannot be turned
+// off that is said.
+func (f *iface) turnOff(flag uint32, what string, log *slog.Logger) {
+	on, err := offloads(f.name)
+	if err != nil || on&flag == 0 {
 		return
 	}
-	if f.was.offloads != 0 {
+	if err := setOffloads(f.name, on&^flag); err != nil {
+		log.Warn("an offload stays on: "+what, "port", f.name, "error", err)
+		return
+	}
+	f.undo = append(f.undo, func() error {
 		on, err := offloads(f.name)
-		if err == nil {
-			err = setOffloads(f.name, on|f.was.offloads)
-		}
 		if err != nil {
-			log.Warn("offloads not put back", "port", f.name, "error", err)
+			return err
+		}
+		return setOffloads(f.name, on|flag)
+	})
+}
+
+// restore puts the settings back as they were, unless the interface is gone.
+func (f *iface) restore(log *slog.Logger) {
+	if _, err := netlink.LinkByIndex(f.index); err != nil {
+		return
+	}
+	for _, undo := range slices.Backward(f.undo) {
+		if err := undo(); err != nil {
+			log.Warn("a setting was not put back", "port", f.name, "error", err)
 		}
 	}
-	if f.was.quiet {
-		_ = netlink.SetPromiscOff(l)
-	}
-	if f.was.down {
-		_ = netlink.LinkSetDown(l)
-	}
+	f.undo = nil
 }
 
 // lane is how the kernel program knows a port of this interface.

@@ -39,7 +39,11 @@ func (w *worker) judge(n int) {
 	for k := range n {
 		p := &w.batch[k]
 		p.verdict, p.reason = Drop, event.VLANUnknown
-		if p.in == nil {
+		switch {
+		case p.in == nil:
+			continue
+		case w.policy.generation == 0:
+			p.reason = event.NoPolicy
 			continue
 		}
 		switch p.info.Outcome {
@@ -132,10 +136,6 @@ func (w *worker) rejudge(p *frame, v flowtable.View) flowtable.Decision {
 
 // begin judges a packet that belongs to no flow, and makes one.
 func (w *worker) begin(p *frame) {
-	if w.policy.generation == 0 {
-		p.verdict, p.reason = Drop, event.NoPolicy
-		return
-	}
 	key := &w.keys[p.slot]
 	state := flowtable.Begin(key, p.dir, &p.info, w.cell.gateway.conf.Flows.Midstream)
 	if state == flowtable.NoState {

@@ -123,11 +123,23 @@ func TestPacketsOfAConversation(t *testing.T) {
 
 func TestNothingPassesBeforeAPolicyIsPublished(t *testing.T) {
 	r := newRig(t, 1, defaults(), plainWire)
-	if out := r.send(a, udp(web4, db4, 1, 53), tcp(web4, db4, 1, 5432, syn)); len(out) != 0 {
-		t.Fatal("a packet passed without a policy")
+	arp := testenv.Frame(testenv.Ether{}, testenv.ARP{})
+	if out := r.send(a, udp(web4, db4, 1, 53), tcp(web4, db4, 1, 5432, syn), arp); len(out) != 0 {
+		t.Fatal("a frame passed without a policy")
 	}
-	if n := r.dropped(event.NoPolicy); n != 2 {
-		t.Errorf("no_policy counted %d, want 2", n)
+	if n := r.dropped(event.NoPolicy); n != 3 {
+		t.Errorf("no_policy counted %d, want 3", n)
+	}
+}
+
+func TestBatchWithoutAnyFlowIsJudgedToo(t *testing.T) {
+	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Drop, nil)
+	if out := r.send(a, testenv.Frame(testenv.Ether{}, testenv.ARP{})); len(out) != 1 {
+		t.Error("ARP alone did not pass")
+	}
+	if out := r.send(a, []byte{}); len(out) != 0 {
+		t.Error("a frame of no bytes passed")
 	}
 }
 
@@ -296,6 +308,7 @@ func TestExceptionsDecideAboutWhatThePolicyDoesNot(t *testing.T) {
 	arp, lldp := testenv.Frame(testenv.Ether{}, testenv.ARP{}), testenv.Frame(testenv.Ether{Type: 0x88cc}, testenv.Bytes("chassis and port"))
 	unknown := testenv.Frame(testenv.Ether{Type: 0x1234}, testenv.Bytes("who knows"))
 	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Drop, nil)
 	if out := r.send(a, arp, lldp, unknown); len(out) != 2 {
 		t.Errorf("%d frames passed by default, want ARP and LLDP", len(out))
 	}
@@ -304,6 +317,7 @@ func TestExceptionsDecideAboutWhatThePolicyDoesNot(t *testing.T) {
 		conf.Exceptions[i] ^= Forward
 	}
 	r = newRig(t, 1, conf, plainWire)
+	r.publish(Drop, nil)
 	if out := r.send(a, arp, lldp, unknown); len(out) != 1 || !bytes.Equal(out[0], unknown) {
 		t.Errorf("%d frames passed with all exceptions turned round, want the unknown one", len(out))
 	}

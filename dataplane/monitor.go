@@ -32,27 +32,28 @@ func (g *Gateway) monitor() {
 	tick := time.NewTicker(monitorEvery)
 	defer tick.Stop()
 	for {
-		g.look()
 		select {
 		case <-g.quit:
 			return
 		case <-tick.C:
+			g.look()
 		}
 	}
 }
 
 // look takes one look at all wires.
 func (g *Gateway) look() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	for _, c := range g.cells {
 		fault := c.followChannels()
+		counts := c.counts()
 		for _, w := range c.wires {
-			now := w.look(fault)
+			now := w.look(fault, counts)
 			if !w.health.seen || now.state != w.health.state || now.why != w.health.why {
 				g.say(w, now)
 			}
+			g.mu.Lock()
 			w.health = now
+			g.mu.Unlock()
 		}
 	}
 }
@@ -71,7 +72,11 @@ func (g *Gateway) say(w *wire, now health) {
 func (c *cell) followChannels() (fault string) {
 	queues := make([]int, len(c.ifaces))
 	for i, f := range c.ifaces {
-		queues[i] = channels(f.name)
+		n, err := channels(f.name)
+		if err != nil {
+			n = c.queues // the interface is gone, which look says better
+		}
+		queues[i] = n
 	}
 	for i, f := range c.ifaces {
 		if queues[i] != queues[0] {
@@ -88,8 +93,20 @@ func (c *cell) followChannels() (fault string) {
 	return ""
 }
 
+// counts reads what the programs counted, by number of the interface; nil for
+// one that is gone.
+func (c *cell) counts() [][][xdp.NumCauses]uint64 {
+	all := make([][][xdp.NumCauses]uint64, len(c.ifaces))
+	for i, f := range c.ifaces {
+		if f.program != nil {
+			all[i], _ = f.program.Counts() // gone with its interface, which look says
+		}
+	}
+	return all
+}
+
 // look finds out how a wire does. The gravest of what is wrong is named.
-func (w *wire) look(fault string) health {
+func (w *wire) look(fault string, counts [][][xdp.NumCauses]uint64) health {
 	now := health{state: Up, seen: true}
 	worse := func(s State, format string, args ...any) {
 		if s < now.state {
@@ -100,50 +117,50 @@ func (w *wire) look(fault string) health {
 		worse(Degraded, "%s", fault)
 	}
 	for side, p := range w.ports {
-		f := p.iface
-		l, err := netlink.LinkByIndex(f.index)
-		if err != nil {
-			worse(Down, "%s is gone", f.name)
-			continue
+		p.look(&now, side, worse)
+		if lanes := counts[p.iface.number]; lanes != nil {
+			now.unbound += lanes[1+p.slot][xdp.QueueUnbound] + lanes[0][xdp.QueueUnbound]
 		}
-		now.mtu[side] = l.Attrs().MTU
-		now.carrier[side] = l.Attrs().RawFlags&unix.IFF_LOWER_UP != 0 && l.Attrs().RawFlags&unix.IFF_UP != 0
-		if !now.carrier[side] {
-			worse(Down, "%s has no carrier", f.name)
-		}
-		if on, err := f.program.Attached(); err != nil || !on {
-			worse(Down, "the XDP program is no longer on %s: someone took it off", f.name)
-		}
-		if now.mtu[side] > f.mtu {
-			worse(Degraded, "the MTU of %s has grown from %d to %d: longer frames than before may be dropped; restart the gateway", f.name, f.mtu, now.mtu[side])
-		}
-		now.unbound += p.unbound()
 	}
 	if w.health.seen && now.unbound > w.health.unbound {
 		worse(Degraded, "frames arrived on queues without a socket")
 	}
-	if late := w.cell.late(); late >= 0 {
-		worse(Degraded, "the worker of queue %d is hung: the wire is in its fail mode", late)
+	for _, worker := range w.cell.workers {
+		if w.cell.isLate(worker) {
+			worse(Degraded, "the worker of queue %d is hung: the queue is in the wire's fail mode", worker.queue)
+		}
 	}
 	return now
 }
 
-// unbound counts the frames that came by queues without a socket.
-func (p *port) unbound() uint64 {
-	counts, err := p.iface.program.Counts()
+// look finds out how a port does.
+func (p *port) look(now *health, side int, worse func(State, string, ...any)) {
+	f := p.iface
+	l, err := netlink.LinkByIndex(f.index)
 	if err != nil {
-		return 0
+		f.down.Store(true)
+		worse(Down, "%s is gone", f.name)
+		return
 	}
-	return counts[1+p.slot][xdp.QueueUnbound]
+	const ready = unix.IFF_UP | unix.IFF_LOWER_UP
+	now.mtu[side] = l.Attrs().MTU
+	now.carrier[side] = l.Attrs().RawFlags&ready == ready
+	f.down.Store(!now.carrier[side])
+	if !now.carrier[side] {
+		worse(Down, "%s has no carrier", f.name)
+	}
+	if on, err := f.program.Attached(); err != nil || !on {
+		worse(Down, "the XDP program is no longer on %s: someone took it off", f.name)
+	}
+	if now.mtu[side] > f.mtu {
+		worse(Degraded, "the MTU of %s has grown from %d to %d: longer frames than before may be dropped; restart the gateway", f.name, f.mtu, now.mtu[side])
+	}
+	if p.wire.conf.FailOpen && !takesRedirects(f.index) {
+		worse(Degraded, "%s takes no frames from the kernel's program, so the wire cannot fail open: on veth, the far end needs GRO, turned off and on again ('ethtool -K IF gro off gro on')", f.name)
+	}
 }
 
-// late names a queue whose worker has stopped beating, or -1.
-func (c *cell) late() int {
-	limit := int64(c.gateway.conf.BeatLimit)
-	for _, w := range c.workers {
-		if xdp.Now()-c.beats.Last(w.queue) > limit {
-			return w.queue
-		}
-	}
-	return -1
+// isLate says whether a worker has not beaten for longer than it may.
+func (c *cell) isLate(w *worker) bool {
+	return xdp.Now()-c.beats.Last(w.queue) > int64(c.gateway.conf.BeatLimit)
 }

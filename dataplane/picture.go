@@ -23,13 +23,17 @@ func (g *Gateway) Status() Status {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	counts := map[*cell][][][xdp.NumCauses]uint64{}
+	for _, c := range g.cells {
+		counts[c] = c.counts()
+	}
 	for _, w := range g.wires {
-		s.Wires = append(s.Wires, w.status())
+		s.Wires = append(s.Wires, w.status(counts[w.cell]))
 	}
 	return s
 }
 
-func (w *wire) status() WireStatus {
+func (w *wire) status(counts [][][xdp.NumCauses]uint64) WireStatus {
 	s := WireStatus{Name: w.conf.Name, State: w.health.state, Why: w.health.why, Fail: "closed"}
 	if w.conf.FailOpen {
 		s.Fail = "open"
@@ -37,11 +41,17 @@ func (w *wire) status() WireStatus {
 	if !w.health.seen {
 		s.Why = "starting"
 	}
-	s.A, s.B = w.ports[0].status(), w.ports[1].status()
+	for side, out := range []*PortStatus{&s.A, &s.B} {
+		p := w.ports[side]
+		*out = p.status()
+		if lanes := counts[p.iface.number]; lanes != nil {
+			out.addKernel(p, lanes)
+		}
+	}
 	return s
 }
 
-// status sums what the port's workers and the kernel counted.
+// status sums what the port's workers and its sockets counted.
 func (p *port) status() PortStatus {
 	c := p.wire.cell
 	s := PortStatus{
@@ -55,35 +65,40 @@ func (p *port) status() PortStatus {
 	for _, w := range c.workers {
 		sum.add(w.tally.read(p.number))
 		s.Socket = w.umem.Mode().String()
+		if p.slot == 0 { // where VLANs are different ports, the first has the interface's losses
+			p.addSocket(&s, w.umem.Sockets()[p.iface.number])
+		}
 	}
-	s.Received, s.Forwarded, s.Answered = sum.received, sum.forwarded, sum.answered
-	s.Dropped, s.Passed = sum.dropped, sum.passed
-	p.addKernel(&s)
+	s.Received.add(sum.received)
+	s.Forwarded, s.Answered, s.Passed = sum.forwarded, sum.answered, sum.passed
+	for r, n := range sum.dropped {
+		s.Dropped[r] += n
+	}
 	return s
 }
 
-// addKernel adds the frames that never reached a worker. The sockets' losses
-// are the interface's; where its VLANs are different ports, the first has them.
-func (p *port) addKernel(s *PortStatus) {
+// addKernel adds the frames that the program did not hand to a worker; those
+// of nobody's VLAN to the first port.
+func (s *PortStatus) addKernel(p *port, lanes [][xdp.NumCauses]uint64) {
+	s.addLane(lanes[1+p.slot], p.iface.early, 1+p.slot)
 	if p.slot == 0 {
-		for _, w := range p.wire.cell.workers {
-			p.addSocket(s, w.umem.Sockets()[p.iface.number])
-		}
+		s.addLane(lanes[0], p.iface.early, 0)
 	}
-	counts, err := p.iface.program.Counts()
-	if err != nil {
-		return // gone with its interface, which the wire's state says
+}
+
+func (s *PortStatus) addLane(n [xdp.NumCauses]uint64, early [][xdp.NumCauses]uint64, lane int) {
+	if early != nil {
+		started := early[lane][xdp.QueueUnbound]
+		n[xdp.QueueUnbound] -= started
+		s.lose(event.Starting, started)
 	}
-	lane := counts[1+p.slot]
-	s.lose(event.QueueUnbound, lane[xdp.QueueUnbound])
-	s.lose(event.FailClosed, lane[xdp.FailClosed])
-	s.lose(event.Oversize, lane[xdp.Oversize])
-	s.Received.Frames += lane[xdp.FailOpen]
-	s.Forwarded.Frames += lane[xdp.FailOpen]
-	s.Passed[event.FailOpen] += lane[xdp.FailOpen]
-	if p.slot == 0 {
-		s.lose(event.VLANUnknown, counts[0][xdp.NoLane])
-	}
+	s.lose(event.QueueUnbound, n[xdp.QueueUnbound])
+	s.lose(event.FailClosed, n[xdp.FailClosed])
+	s.lose(event.Oversize, n[xdp.Oversize])
+	s.lose(event.VLANUnknown, n[xdp.NoLane])
+	s.Received.Frames += n[xdp.FailOpen]
+	s.Forwarded.Frames += n[xdp.FailOpen]
+	s.Passed[event.FailOpen] += n[xdp.FailOpen]
 }
 
 // addSocket adds the losses of a socket, and says whether busy polling works.

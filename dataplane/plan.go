@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"bulkhead/dataplane/xsk"
+	"bulkhead/flowtable"
 )
 
 // wire is two ports joined through the gateway.
@@ -134,6 +135,16 @@ func (g *Gateway) partition() {
 
 // checkCells refuses what the workers of a cell could not serve.
 func (g *Gateway) checkCells() error {
+	if err := g.checkEach(); err != nil {
+		return err
+	}
+	if n := g.queues(); n >= flowtable.MaxWorkers {
+		return fmt.Errorf("the wires have %d queues to be served: %d at most are possible, so lower their channels, as in 'ethtool -L %s combined 1'", n, flowtable.MaxWorkers-1, g.cells[0].ifaces[0].name)
+	}
+	return nil
+}
+
+func (g *Gateway) checkEach() error {
 	for _, c := range g.cells {
 		conf := c.wires[0].conf
 		for _, w := range c.wires[1:] {

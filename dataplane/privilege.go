@@ -16,6 +16,9 @@ import (
 // on descriptors and memory that are open already.
 const setupCaps = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_BPF | 1<<unix.CAP_IPC_LOCK
 
+// maxNice is the RLIMIT_NICE that allows a nice value of workerNice: 20 minus it.
+const maxNice = 20 - workerNice
+
 // DropPrivileges leaves the process, all threads of it, those capabilities of
 // setupCaps that it has and no others, and sees to it that no program that it
 // might start gets more (no_new_privs). Call it once, at the start. It must
@@ -28,6 +31,8 @@ func DropPrivileges() error {
 	if missing := setupCaps &^ have; missing != 0 {
 		return fmt.Errorf("the gateway needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK: run it as root, or give it these capabilities: %w", unix.EPERM)
 	}
+	// So that workers may raise their priority without a capability for it.
+	_ = unix.Setrlimit(unix.RLIMIT_NICE, &unix.Rlimit{Cur: maxNice, Max: maxNice}) // refused without CAP_SYS_RESOURCE: slower under load, not wrong
 	if err := allThreads("set no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return err
 	}

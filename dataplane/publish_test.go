@@ -3,7 +3,9 @@
 package dataplane
 
 import (
+	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -120,5 +122,59 @@ func TestWorkersTellOfFlowsAndWhatTheyDropped(t *testing.T) {
 		if g.Source() != web4 || g.Destination() != db4 || g.Generation != 1 {
 			t.Errorf("record %d is about %v -> %v of generation %d", i, g.Source(), g.Destination(), g.Generation)
 		}
+	}
+}
+
+func TestPublishJudgesLiveFlowsAndCountsThem(t *testing.T) {
+	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Drop, tierSets, webToDB)
+	r.send(a, udp(web4, db4, 1, 53), udp(web4, db4, 2, 53), tcp(web4, db4, 3, 5432, syn), udp(web4, db4, 4, 99))
+	onlyTCP := webToDB
+	onlyTCP.Services = onlyTCP.Services[:1]
+	for _, w := range r.cell.workers {
+		w.seen.Store(seenIdle)
+	}
+	done, err := r.Publish(Policy{Program: &classifier.Program{Sets: tierSets, Rules: []classifier.Rule{onlyTCP}}})
+	if err != nil || done.Kept != 1 || done.Cut != 2 {
+		t.Errorf("kept %d, cut %d, %v: want the TCP flow kept and the two UDP flows cut", done.Kept, done.Cut, err)
+	}
+}
+
+func TestRuleForPartOfAGroupOfWiresIsRefused(t *testing.T) {
+	r := newRig(t, 1, defaults(),
+		Wire{Name: "one", Group: "pair", A: Port{"a0", 1}, B: Port{"b0", 1}},
+		Wire{Name: "two", Group: "pair", A: Port{"a0", 2}, B: Port{"b0", 2}},
+		Wire{Name: "alone", A: Port{"a0", 3}, B: Port{"b0", 3}})
+	for _, w := range r.cell.workers {
+		w.seen.Store(seenIdle)
+	}
+	for want, wires := range map[string][]uint16{"": {0, 1}, "two": {0}, "one": {1, 2}} {
+		rule := anything
+		rule.Wires = wires
+		_, err := r.Publish(Policy{Program: &classifier.Program{Rules: []classifier.Rule{rule}}})
+		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), "not "+want) {
+			t.Errorf("a rule for wires %v: %v", wires, err)
+		}
+	}
+}
+
+func TestClosedGatewayCanStillBeAsked(t *testing.T) {
+	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Drop, nil)
+	r.quit = make(chan struct{})
+	workers := r.cell.workers
+	r.cell.workers, r.cell.beats, r.cell.ifaces = nil, nil, nil // what a test has made itself, it closes itself
+	defer func() { r.cell.workers = workers }()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Errorf("a second Close: %v", err)
+	}
+	if s := r.Status(); len(s.Wires) != 0 {
+		t.Errorf("a closed gateway has %d wires", len(s.Wires))
+	}
+	if _, err := r.Publish(Policy{Program: &classifier.Program{}}); !errors.Is(err, ErrClosed) {
+		t.Errorf("Publish on a closed gateway: %v", err)
 	}
 }

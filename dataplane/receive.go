@@ -3,6 +3,8 @@
 package dataplane
 
 import (
+	"encoding/binary"
+
 	"bulkhead/dataplane/event"
 	"bulkhead/dataplane/packet"
 )
@@ -29,7 +31,7 @@ func (w *worker) parse(i, n int) {
 		packet.Parse(p.bytes, &p.info)
 		p.in = f.whole
 		if p.in == nil {
-			p.in = f.portOf(&p.info)
+			p.in = f.portOf(p)
 		}
 		if p.in == nil { // the interface's first port counts it
 			w.tally.received(f.ports[0], len(p.bytes))
@@ -40,15 +42,17 @@ func (w *worker) parse(i, n int) {
 	}
 }
 
-// portOf sorts a frame by its outermost tag, which is then no longer part of
-// what policy and flow see: it says where the frame is, not what it is.
-func (f *iface) portOf(info *packet.Info) *port {
-	if info.Tags == 0 {
+// portOf sorts a frame by its outermost tag, an 802.1Q one, as the kernel's
+// program does. The tag is then no longer part of what policy and flow see: it
+// says where the frame is, not what it is.
+func (f *iface) portOf(p *frame) *port {
+	info := &p.info
+	if info.Tags == 0 || binary.BigEndian.Uint16(p.bytes[macsLen:]) != tpid {
 		return nil
 	}
-	p := f.lanes[info.Tag&0xfff]
-	if p != nil {
+	in := f.lanes[info.Tag&vidMask]
+	if in != nil {
 		info.VLAN[0], info.VLAN[1] = info.VLAN[1], 0
 	}
-	return p
+	return in
 }

@@ -84,6 +84,8 @@ func newRig(t testing.TB, workers int, conf Config, wires ...Wire) *rig {
 	t.Helper()
 	g := &Gateway{conf: conf, log: slog.New(slog.DiscardHandler), groups: map[string]uint16{}, failed: make(chan error, 1)}
 	g.conf.Wires = wires
+	g.conf.BeatLimit = time.Hour // a test may take its time between two turns
+	g.conf.BeatLimit = time.Hour // the rig takes its turns when it likes
 	g.policy.Store(noPolicy)
 	if g.conf.Flows.Capacity == 0 {
 		g.conf.Flows.Capacity = 1 << 16

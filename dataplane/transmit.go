@@ -16,7 +16,7 @@ func (w *worker) transmit(n int) {
 	for k := range n {
 		p := &w.batch[k]
 		switch {
-		case p.verdict == Forward && w.retag(p):
+		case p.verdict == Forward && w.canLeave(p) && w.retag(p):
 			w.queueOut(p)
 		case p.verdict == Reject:
 			w.reject(p)
@@ -28,6 +28,16 @@ func (w *worker) transmit(n int) {
 	for i := range w.edges {
 		w.sendOut(i)
 	}
+}
+
+// canLeave says whether the peer port is up. What is handed to one that is not
+// would leave when it comes back, long after it was judged.
+func (w *worker) canLeave(p *frame) bool {
+	if p.in.peer.iface.down.Load() {
+		p.reason = event.TXDown
+		return false
+	}
+	return true
 }
 
 // drop counts a frame that goes no further, unless parse has done so because

@@ -5,6 +5,7 @@ package dataplane
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"bulkhead/classifier"
 	"bulkhead/dataplane/event"
@@ -121,5 +122,39 @@ func TestRejectAnswersOutOfThePortThatThePacketCameByAndNotForEver(t *testing.T)
 	}
 	if len(r.send(a, tcp(web4, db4, 1, 2, rst))) != 0 {
 		t.Error("a reset of no flow passed")
+	}
+}
+
+func TestNothingIsSentToAPortThatIsDown(t *testing.T) {
+	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Forward, nil)
+	r.wires[0].ports[b].iface.down.Store(true)
+	if out := r.send(a, udp(web4, db4, 1, 53)); len(out) != 0 || r.dropped(event.TXDown) != 1 {
+		t.Error("a frame was handed to a port without carrier, or not counted as tx_down")
+	}
+	r.wires[0].ports[b].iface.down.Store(false)
+	if out := r.send(a, udp(web4, db4, 1, 53)); len(out) != 1 {
+		t.Error("a frame did not pass after the port came back")
+	}
+}
+
+func TestOnlyFramesWithAnIEEE8021QTagBelongToAVLANPort(t *testing.T) {
+	r := newRig(t, 1, defaults(), Wire{Name: "w", A: Port{"a0", 10}, B: Port{"b0", 0}})
+	r.publish(Forward, nil)
+	for tpid, pass := range map[uint16]bool{0x8100: true, 0x88a8: false, 0x9100: false} {
+		frame := testenv.Frame(testenv.Ether{}, testenv.VLAN{ID: 10, TPID: tpid}, testenv.IPv4{}, testenv.UDP{})
+		if got := len(r.send(a, frame)) == 1; got != pass {
+			t.Errorf("TPID %04x: passed %v", tpid, got)
+		}
+	}
+}
+
+func TestFramesThatWaitedForAHungWorkerAreDropped(t *testing.T) {
+	r := newRig(t, 1, defaults(), plainWire)
+	r.publish(Forward, nil)
+	r.send(a, udp(web4, db4, 1, 53))
+	r.conf.BeatLimit = time.Nanosecond // every pause is too long now
+	if out := r.send(a, udp(web4, db4, 1, 53)); len(out) != 0 || r.dropped(event.Stale) != 1 {
+		t.Error("a frame that waited for longer than the beat limit passed, or was not counted as stale")
 	}
 }

@@ -18,6 +18,9 @@ import (
 // caches.
 const batchSize = 64
 
+// clearBatches is more batches than a ring can hold.
+const clearBatches = 64
+
 // spareSlot is the place of a key that no frame of the batch has.
 const spareSlot = batchSize
 
@@ -41,8 +44,9 @@ const (
 type worker struct {
 	cell      *cell
 	queue     int
-	edges     []edge    // by interface of the cell
-	umem      *xsk.Umem // shared by all edges
+	edges     []edge        // by interface of the cell
+	sockets   []*xsk.Socket // the same, where they are sockets
+	umem      *xsk.Umem     // shared by all edges
 	poll      waiter
 	frameSize uint64 // bytes of a frame of packet memory
 
@@ -67,6 +71,7 @@ type worker struct {
 
 	seen   atomic.Uint64 // shared: generation in use, or seenIdle; see publish.go
 	stop   atomic.Bool   // shared: set to end the loop
+	over   atomic.Bool   // shared: the loop has ended
 	events *event.Ring   // shared with the gateway's reader
 }
 
@@ -115,7 +120,11 @@ func (w *worker) run() {
 // turn takes what has arrived on every interface through all steps and gives
 // how many frames that was.
 func (w *worker) turn() int {
+	last := w.now
 	w.now = xdp.Now()
+	if last != 0 && w.now-last > int64(w.cell.gateway.conf.BeatLimit) {
+		w.clear()
+	}
 	w.cell.beats.Beat(w.queue, w.now)
 	w.policy = w.cell.gateway.policy.Load()
 	w.seen.Store(uint64(w.policy.generation)) // pairs with the load in gateway.settle
@@ -134,4 +143,23 @@ func (w *worker) turn() int {
 	w.flush()
 	w.housekeep()
 	return total
+}
+
+// clear drops what waits in the rings. A worker that was hung for longer than
+// the beat limit calls it before it beats again: until then no new frames come,
+// since the kernel's program has taken over, and those that are here are old.
+func (w *worker) clear() {
+	for i := range w.edges {
+		for range clearBatches {
+			n := w.receive(i)
+			if n == 0 {
+				break
+			}
+			w.parse(i, n)
+			for k := range n {
+				w.batch[k].verdict, w.batch[k].reason = Drop, event.Stale
+			}
+			w.transmit(n)
+		}
+	}
 }

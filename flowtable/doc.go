@@ -26,7 +26,7 @@
 //     saw was whole. A writer changes the number before it writes a key.
 //   - An entry is filled before its tag is stored, and its tag is visible
 //     before anyone makes it live. Of several entries that workers insert for
-//     one key at the same time, one becomes live (settle in insert.go).
+//     one key at the same time, one becomes live (settle.go).
 //   - Ending a flow takes two steps. First it is marked dead and its tag is
 //     taken out, then the table's epoch is raised. Each handle publishes, once
 //     a batch, the epoch that it has seen (Pass). When all handles that are

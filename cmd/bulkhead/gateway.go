@@ -39,9 +39,7 @@ func newGateway(e engine, p *plan, now func() time.Time) *gateway {
 	return &gateway{engine: e, plan: p, now: now, started: now()}
 }
 
-// Apply parses a policy and publishes it; api.Gateway has the contract. The
-// engine judges live flows again at their next packet, so none has been kept
-// or cut when this returns.
+// Apply parses a policy and publishes it; api.Gateway has the contract.
 func (g *gateway) Apply(ctx context.Context, c api.Change) (api.Applied, error) {
 	g.applying.Lock()
 	defer g.applying.Unlock()
@@ -62,7 +60,7 @@ func (g *gateway) publish(l *loaded, file string, began time.Time) (api.Applied,
 	next := &inForce{loaded: l, file: file, since: began}
 	g.set(nil, next)
 	done, err := g.engine.Publish(l.policy)
-	if err != nil {
+	if done.Generation == 0 {
 		g.set(nil, nil)
 		return api.Applied{}, err
 	}
@@ -71,8 +69,9 @@ func (g *gateway) publish(l *loaded, file string, began time.Time) (api.Applied,
 	g.set(&published, nil)
 	took := g.now().Sub(began)
 	return api.Applied{
-		Generation: done.Generation, MS: float64(took.Microseconds()) / 1000, Hash: l.hash, Rules: len(l.rules),
-	}, nil
+		Generation: done.Generation, MS: float64(took.Microseconds()) / 1000, Kept: done.Kept, Cut: done.Cut,
+		Hash: l.hash, Rules: len(l.rules),
+	}, err
 }
 
 // set notes the policy being published, and the one in force unless nil.
@@ -92,17 +91,21 @@ func (g *gateway) set(current, next *inForce) {
 // picture gives the engine's status with the policy that it is about; nil
 // when there is none yet.
 func (g *gateway) picture() (dataplane.Status, *inForce) {
-	g.mu.Lock()
-	current, next := g.current, g.next
-	g.mu.Unlock()
-	s := g.engine.Status()
-	switch {
-	case s.Generation == 0:
-		return s, nil
-	case current != nil && current.generation == s.Generation:
-		return s, current
+	for {
+		g.mu.Lock()
+		current, next := g.current, g.next
+		g.mu.Unlock()
+		s := g.engine.Status()
+		switch {
+		case s.Generation == 0:
+			return s, nil
+		case current != nil && current.generation == s.Generation:
+			return s, current
+		case next != nil:
+			return s, next
+		}
+		// A publication began and ended in between: look again.
 	}
-	return s, next
 }
 
 // Status shows the gateway.

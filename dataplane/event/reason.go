@@ -29,12 +29,14 @@ const (
 	BadFrame    // a descriptor of the kernel's that no frame can have, or a frame in several pieces
 	TXFull      // the way out is full
 	TXDown      // the way out has no carrier or is gone
+	Stale       // it waited in the ring of a worker that was hung
 
 	// What the kernel says: its AF_XDP sockets, then the XDP program. It counts
 	// these by itself.
 	RXRingFull   // the worker was too slow: its receive ring was full
 	RXNoFrame    // no frame for it in the fill ring, or none that it fits
 	Oversize     // longer than a frame of the packet memory
+	Starting     // it came before the gateway was ready
 	QueueUnbound // a queue without a socket while the gateway lives: a fault
 	FailClosed   // the gateway is gone or hung, the wire fails closed
 	FailOpen     // the gateway is gone or hung, the wire fails open: passed unjudged

@@ -20,8 +20,8 @@ type ForeignError struct {
 
 // Error says whose program is in the way and how to look at it.
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("%s has another XDP program (id %d, %q): stop what attached it ('bpftool net' and 'bpftool prog show id %d' show it), or take it off with 'ip link set dev %s xdp off': %v",
-		e.Interface, e.ProgramID, e.Program, e.ProgramID, e.Interface, e.cause)
+	return fmt.Sprintf("%s has another XDP program (id %d, %q): stop what attached it ('bpftool net' and 'bpftool prog show id %d' show it), take it off with 'ip link set dev %s xdp off', or, where a gateway of another name left it pinned when it died, remove its pin (/sys/fs/bpf/bulkhead/NAME/link:%s): %v",
+		e.Interface, e.ProgramID, e.Program, e.ProgramID, e.Interface, e.Interface, e.cause)
 }
 
 // Unwrap gives the kernel's error.

@@ -19,12 +19,6 @@ func pinPath(dir, name string) string {
 	return filepath.Join(dir, "link:"+strings.ReplaceAll(name, ".", ":"))
 }
 
-// IsBPFFS says whether a directory is in a mounted bpffs.
-func IsBPFFS(dir string) bool {
-	var fs unix.Statfs_t
-	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.BPF_FS_MAGIC
-}
-
 // ErrPinsInUse is returned by LockPins when a gateway lives that has the lock.
 var ErrPinsInUse = errors.New("another gateway of this name is running here")
 

@@ -43,22 +43,30 @@ func hitsOf(l api.RuleList, rule string) uint64 {
 	return 0
 }
 
-// judgeLimit is how long a packet that was sent may take to reach the gateway.
+// judgeLimit is how long a packet that was sent may take to be judged.
 const judgeLimit = time.Second
 
 // judged asks the gateway which rule judged since before. If some rule has to, it is waited for: silence alone does
 // not tell what was denied from what was lost.
 func (d *demo) judged(ctx context.Context, before api.RuleList, must bool) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
+	after, err := d.rulesWhen(ctx, func(after api.RuleList) bool {
+		rule, err := judgedBy(before, after)
+		return err != nil || rule != "" || !must
+	})
+	if err != nil {
+		return "", err
+	}
+	return judgedBy(before, after)
+}
+
+// rulesWhen asks for the rules until they are as wanted, or have not become so in time: the last answer then.
+func (d *demo) rulesWhen(ctx context.Context, wanted func(api.RuleList) bool) (api.RuleList, error) {
+	limited, cancel := context.WithTimeout(ctx, judgeLimit)
 	defer cancel()
 	for {
-		after, err := d.client.Rules(ctx)
-		if err != nil {
-			return "", err
-		}
-		rule, err := judgedBy(before, after)
-		if err != nil || rule != "" || !must || !pause(ctx, 10*time.Millisecond) {
-			return rule, err
+		l, err := d.client.Rules(ctx)
+		if err != nil || wanted(l) || !pause(limited, 10*time.Millisecond) {
+			return l, err
 		}
 	}
 }

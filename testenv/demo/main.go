@@ -7,7 +7,7 @@
 //
 // It makes its network namespaces itself, changes nothing outside of them, and removes all of it at the end, also
 // after Ctrl-C. It needs root. It exits with 0 if everything was as it should be, 1 if not, 2 if it was
-// called wrongly, 130 after Ctrl-C.
+// called wrongly, 130 if a signal ended it.
 //
 // The files in the order of the story: topology.go the hosts; policies.go and policies/ who may reach whom;
 // gateway.go starts and stops the gateway; traffic.go, judged.go what is tried and which rule decides; reload.go,
@@ -87,7 +87,9 @@ func (d *demo) run(stderr io.Writer) int {
 	if err == nil {
 		err = testenv.Run(context.Background(), func(ctx context.Context) error {
 			err := d.show(ctx)
-			interrupted = ctx.Err() != nil
+			if interrupted = ctx.Err() != nil; interrupted {
+				return context.Cause(ctx) // whatever it was that did not go on
+			}
 			return err
 		})
 	}
@@ -121,10 +123,7 @@ func (d *demo) show(ctx context.Context) (err error) {
 	for _, chapter := range []func(context.Context) error{
 		d.prepare, d.buildLab, d.startGateway, d.showPolicy, d.sendTraffic, d.changePolicy, d.showWhy, d.stopGateway,
 	} {
-		if err := errors.Join(chapter(ctx), d.report.err); err != nil {
-			return err
-		}
-		if err := context.Cause(ctx); err != nil {
+		if err := errors.Join(chapter(ctx), d.report.err, context.Cause(ctx)); err != nil {
 			return err
 		}
 	}

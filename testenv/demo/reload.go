@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/ctrl/api"
@@ -119,7 +120,9 @@ func (d *demo) replace(ctx context.Context, streams []*stream) error {
 			return err
 		}
 	}
-	rules, err := d.client.Rules(ctx)
+	rules, err := d.rulesWhen(ctx, func(l api.RuleList) bool {
+		return !slices.ContainsFunc(streams, func(s *stream) bool { return hitsOf(l, s.rule) == 0 })
+	})
 	if err != nil {
 		return err
 	}
@@ -165,14 +168,14 @@ func (s *stream) settle(ctx context.Context) {
 	_ = s.await(ctx, s.arrived, s.sent.Load())
 }
 
-// verdict tells whether all is as it should be with a stream, what is expected of it and what was observed. starved is how
-// many frames the gateway has lost meanwhile because the machine gave it no CPU: so many datagrams may be
-// missing, which nobody sends again.
+// verdict tells whether all is as it should be with a stream, what is expected of it and what was observed. starved
+// is how many frames the gateway has lost meanwhile because the machine gave it no CPU: so many datagrams, which nobody
+// sends again, may be missing.
 func (s *stream) verdict(starved uint64) (holds bool, want, note string) {
 	a, sent := s.account(), s.sent.Load()
 	if s.cut {
 		after := sent - s.before
-		note := fmt.Sprintf("cut, %d of %d sent after apply arrived", a.late, after)
+		note = fmt.Sprintf("cut, %d of %d sent after apply arrived", a.late, after)
 		return a.late == 0 && after > 0, "cut", note
 	}
 	note = fmt.Sprintf("%d of %d arrived, longest pause %s", sent-a.missing, sent, milliseconds(a.pause))

@@ -27,20 +27,22 @@ func (d *demo) showWhy(ctx context.Context) error {
 	d.check(w.State == up, "%s is %s; programs attached %s, sockets in %s mode; generation %d",
 		w.Name, w.State, w.A.Attach, w.A.Socket, s.Generation)
 	var rows []row
-	add := func(r row, what string, a, b uint64, means string) {
-		r.cells = append([]string{what}, append(toTheRight([]string{fmt.Sprint(a), fmt.Sprint(b)}, numberWidth), means)...)
+	add := func(r row, what string, counts [2]uint64, means string) {
+		numbers := toTheRight([]string{fmt.Sprint(counts[0]), fmt.Sprint(counts[1])}, numberWidth)
+		r.cells = []string{what, numbers[0], numbers[1], means}
 		rows = append(rows, r)
 	}
-	add(checked(accounted(w.A) && accounted(w.B)), "received", w.A.Received.Frames, w.B.Received.Frames, "all of them forwarded or dropped")
-	add(row{}, "forwarded", w.A.Forwarded.Frames, w.B.Forwarded.Frames, "to the other port")
-	for _, reason := range reasons(w.A.Passed, w.B.Passed) {
-		add(row{}, "  "+reason, w.A.Passed[reason], w.B.Passed[reason], "unjudged: "+meaning(reason))
+	a, b := w.A, w.B
+	add(checked(accounted(a) && accounted(b)), "received", [2]uint64{a.Received.Frames, b.Received.Frames}, "all of them forwarded or dropped")
+	add(row{}, "forwarded", [2]uint64{a.Forwarded.Frames, b.Forwarded.Frames}, "to the other port")
+	for _, reason := range reasons(a.Passed, b.Passed) {
+		add(row{}, "  "+reason, [2]uint64{a.Passed[reason], b.Passed[reason]}, "unjudged: "+meaning(reason))
 	}
-	add(checked(deniedIn(w)), "dropped", dropped(w.A), dropped(w.B), "")
-	for _, reason := range reasons(w.A.Dropped, w.B.Dropped) {
-		add(row{}, "  "+reason, w.A.Dropped[reason], w.B.Dropped[reason], meaning(reason))
+	add(checked(deniedIn(w)), "dropped", [2]uint64{dropped(a), dropped(b)}, "")
+	for _, reason := range reasons(a.Dropped, b.Dropped) {
+		add(row{}, "  "+reason, [2]uint64{a.Dropped[reason], b.Dropped[reason]}, meaning(reason))
 	}
-	add(row{}, "answered", w.A.Answered, w.B.Answered, "rejected packets whose sender was told")
+	add(row{}, "answered", [2]uint64{a.Answered, b.Answered}, "rejected packets whose sender was told")
 	headings := append([]string{"FRAMES"}, toTheRight(d.lab.Ports, numberWidth)...)
 	d.showTable(append(headings, ""), rows)
 	return nil

@@ -22,7 +22,12 @@ type gate struct {
 	proc   *testenv.Process
 	client *api.Client
 	args   []string
+	dir    string // of its files
+	bpffs  string
 }
+
+func (g *gate) runDir() string     { return filepath.Join(g.dir, "run") }
+func (g *gate) policyFile() string { return filepath.Join(g.dir, "policy.toml") }
 
 // setup says which gateway a test needs. The zero value is one wire between
 // hosts a and b on ports w0 and w1, that denies everything.
@@ -71,14 +76,13 @@ func prepare(t testing.TB, s setup) *gate {
 		}
 		s.in = testenv.LabForTest(t, s.lab)
 	}
-	dir := tempDir(t)
-	run := filepath.Join(dir, "run")
-	config := filepath.Join(dir, "bulkhead.toml")
-	write(t, config, s.config(t, dir))
-	return &gate{
-		t: t, lab: s.in, client: api.NewClient(run),
-		args: []string{"run", "--config", config, "--run-dir", run, "--bpffs", s.bpffs},
-	}
+	g := &gate{t: t, lab: s.in, dir: tempDir(t), bpffs: s.bpffs}
+	g.client = api.NewClient(g.runDir())
+	config := filepath.Join(g.dir, "bulkhead.toml")
+	write(t, g.policyFile(), or(s.policy, denyAll))
+	write(t, config, s.config(g.policyFile()))
+	g.args = []string{"run", "--config", config, "--run-dir", g.runDir(), "--bpffs", g.bpffs}
+	return g
 }
 
 // tempDir is a folder for the time of the test, with a name shorter than that
@@ -91,10 +95,7 @@ func tempDir(t testing.TB) string {
 }
 
 // config is the text of the configuration file.
-func (s *setup) config(t testing.TB, dir string) string {
-	t.Helper()
-	policy := filepath.Join(dir, "policy.toml")
-	write(t, policy, or(s.policy, denyAll))
+func (s *setup) config(policy string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[gateway]\nname = %q\npolicy = %q\nbeat_limit = %q\n",
 		or(s.name, "e2e"), policy, or(s.beat, 20*time.Second))

@@ -94,7 +94,7 @@ func TestPathMTUIsFoundThroughTheWire(t *testing.T) {
 	g := start(t, setup{policy: anyRule(`"any"`)})
 	a, b := g.lab.Host("a"), g.lab.Host("b")
 	far := testenv.NSForTest(t, "far")
-	link(t, b.NS, far, 1400)
+	joinHost(t, b.NS, far, 1400)
 	get(far.ServeTCPEcho(7))(t)
 	for _, c := range []struct {
 		to, router netip.Addr

@@ -4,9 +4,10 @@
 // interface. It hands every frame to the socket of its queue, where the
 // gateway judges it. It decides by itself only when it must:
 //
-//   the queue's worker beats     -> redirect to the queue's socket
-//   no socket, the gateway beats -> a fault: drop, counted (QUEUE_UNBOUND)
-//   nobody beats                 -> the wire's fail mode: drop, or pass to the peer port
+//   the queue's worker beats           -> redirect to the queue's socket
+//   it does not, the queue has no
+//   socket, and the gateway beats      -> a fault: drop, counted (QUEUE_UNBOUND)
+//   it does not, for any other reason  -> the wire's fail mode: drop, or pass to the peer port
 //
 // The beats, the lanes and the counters are written by userspace or read by
 // it; dataplane/xdp describes them from that side.
@@ -101,7 +102,7 @@ static __always_inline int beating(__u32 slot, __u64 now)
 
 static __always_inline int is_tag(__u16 type)
 {
-	return type == be16(ETH_P_8021Q) || type == be16(ETH_P_8021AD);
+	return type == be16(ETH_P_8021Q); // a port's VLAN is an 802.1Q one
 }
 
 // The VID by which a frame is sorted into lanes: 0 for all frames of an
@@ -176,8 +177,9 @@ static __always_inline int fail(struct xdp_md *ctx)
 		count(number, FAIL_CLOSED);
 		return XDP_DROP;
 	}
-	count(number, FAIL_OPEN);
-	return bpf_redirect_map(&peers, lane >> 32, XDP_DROP);
+	long verdict = bpf_redirect_map(&peers, lane >> 32, XDP_DROP);
+	count(number, verdict == XDP_REDIRECT ? FAIL_OPEN : FAIL_CLOSED);
+	return verdict;
 }
 
 static __always_inline int refuse(struct xdp_md *ctx, enum cause why)

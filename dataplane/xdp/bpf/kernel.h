@@ -50,7 +50,6 @@ static __u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
 
 #define ETH_HLEN 14
 #define ETH_P_8021Q 0x8100
-#define ETH_P_8021AD 0x88a8
 #define VLAN_VID_MASK 0x0fff
 
 #endif

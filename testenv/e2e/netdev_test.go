@@ -17,10 +17,10 @@ import (
 
 // What the tests need of interfaces and the lab does not have.
 
-// link joins a router to a host behind it by a cable that carries packets of
+// joinHost joins a router to a host behind it by a cable that carries packets of
 // that MTU, with addresses of 198.19.0.0/24 and 2001:db8:99::/64. The host knows
 // of the MTU but lets the others send it larger packets.
-func link(t testing.TB, router, far *testenv.NS, mtu int) {
+func joinHost(t testing.TB, router, far *testenv.NS, mtu int) {
 	t.Helper()
 	there, err := os.Open(far.Path())
 	must(t, err)

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"bulkhead/testenv"
+)
+
+// TestWireComesBackAfterItsLinks takes each interface of the cables down and up:
+// the ports themselves, and the far ends, of which the ports only lose the
+// carrier. What was sent meanwhile is lost, and does not come later.
+func TestWireComesBackAfterItsLinks(t *testing.T) {
+	g := start(t, setup{policy: allowAll})
+	g.silence()
+	ends := map[string]struct {
+		ns  *testenv.NS
+		dev string
+	}{
+		"port a": {g.lab.Gateway, "w0"}, "port b": {g.lab.Gateway, "w1"},
+		"carrier of a": {g.lab.Host("a").NS, "eth0"}, "carrier of b": {g.lab.Host("b").NS, "eth0"},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			for range quickOr(2, 25) {
+				must(t, end.ns.SetUp(end.dev, false))
+				g.awaitState("DOWN")
+				if why := g.wire().Why; !strings.Contains(why, "no carrier") && !strings.Contains(why, "down") {
+					t.Errorf("DOWN because: %s", why)
+				}
+				must(t, end.ns.SetUp(end.dev, true))
+				g.awaitState("UP")
+				ab, ba := g.paths("a", "b")
+				ab.passes(probe(1, 53))
+				ba.passes(fromB(toA4, testenv.UDP{Src: 53, Dst: 1}))
+			}
+		})
+	}
+}
+
+// TestFramesForADeadPortAreDroppedNotKept: they are counted as dropped, and
+// nothing old comes out when the port is back.
+func TestFramesForADeadPortAreDroppedNotKept(t *testing.T) {
+	for name, dead := range map[string]func(g *gate, up bool) error{
+		"it is down":        func(g *gate, up bool) error { return g.lab.Gateway.SetUp("w1", up) },
+		"it has no carrier": func(g *gate, up bool) error { return g.lab.Host("b").SetUp("eth0", up) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, setup{policy: allowAll})
+			g.silence()
+			ab, _ := g.paths("a", "b")
+			ab.passes(probe(1, 53))
+			must(t, dead(g, false))
+			g.awaitState("DOWN")
+			before := g.wire().A
+			const sent = 1000
+			for i := range uint16(sent) {
+				must(t, ab.from.Send(probe(2, i)))
+			}
+			eventually(t, "all are counted as dropped", func() bool {
+				now := g.wire().A
+				return now.Received.Frames == before.Received.Frames+sent && now.Dropped["tx_down"] >= before.Dropped["tx_down"]+sent
+			}, func() any { return g.wire().A })
+			must(t, dead(g, true))
+			g.awaitState("UP")
+			ab, _ = g.paths("a", "b")
+			ab.passes(probe(3, 53)) // and nothing before it
+		})
+	}
+}
+
+// TestDeletedPortIsReportedAndTheGatewayLives with its other wire.
+func TestDeletedPortIsReportedAndTheGatewayLives(t *testing.T) {
+	lab := twoHosts()
+	lab.Ports = append(lab.Ports,
+		testenv.PortConfig{Hosts: []testenv.HostConfig{{Name: "c"}}},
+		testenv.PortConfig{Hosts: []testenv.HostConfig{{Name: "d"}}})
+	g := start(t, setup{lab: lab, wires: []string{"w0:w1", "w2:w3"}, policy: allowAll})
+	must(t, g.lab.Gateway.DeleteLink("w0"))
+	g.awaitState("DOWN")
+	s := g.status()
+	if !strings.Contains(s.Wires[0].Why, "w0") {
+		t.Errorf("DOWN because: %s", s.Wires[0].Why)
+	}
+	if s.Wires[1].State != "UP" {
+		t.Errorf("the other wire is %s: %s", s.Wires[1].State, s.Wires[1].Why)
+	}
+	_, err := g.lab.Host("c").Ping(soon(t), g.lab.Host("d").IPv4, testenv.PingConfig{Count: 3})
+	must(t, err)
+	g.stop()
+}
+
+// TestDetachedProgramIsReported: root can take it off through its pin, and then
+// the wire says so.
+func TestDetachedProgramIsReported(t *testing.T) {
+	g := start(t, setup{policy: allowAll, bpffs: testenv.BPFFSForTest(t)})
+	pins := get(filepath.Glob(g.bpffs + "/bulkhead/*/link:w1"))(t)
+	if len(pins) != 1 {
+		t.Fatalf("pinned are %v, want the link of w1", pins)
+	}
+	l := get(link.LoadPinnedLink(pins[0], nil))(t)
+	defer l.Close()
+	must(t, l.Detach())
+	g.awaitState("DOWN")
+	if why := g.wire().Why; !strings.Contains(why, "w1") || !strings.Contains(why, "program") {
+		t.Errorf("DOWN because: %s", why)
+	}
+	g.stop()
+}
+
+// TestQueuesAddedWhileItRunsAreServedOrReported: a veth gets a second queue. Its
+// frames are lost, counted, and the wire is DEGRADED, until a worker serves it.
+func TestQueuesAddedWhileItRunsAreServed(t *testing.T) {
+	g := prepare(t, setup{lab: withQueues(2), policy: allowAll})
+	g.silence()
+	for _, end := range g.cableEnds() {
+		setChannels(t, end.ns, end.dev, 1)
+	}
+	g.run()
+	ab, ba := g.paths("a", "b")
+	ab.passes(probe(1, 53))
+	for _, end := range g.cableEnds() {
+		setChannels(t, end.ns, end.dev, 2)
+	}
+	eventually(t, "both queues are served", func() bool { w := g.wire(); return w.A.Queues == 2 && w.B.Queues == 2 && w.State == "UP" },
+		func() any { return g.wire() }, func() any { return g.proc.Log() })
+	for cpu := range 2 {
+		onCPU(t, cpu, func() {
+			ab.passes(probe(uint16(cpu), 53))
+			ba.passes(fromB(toA4, testenv.UDP{Src: 53, Dst: uint16(cpu)}))
+		})
+	}
+}
+
+// TestQueueWithoutASocketIsReported: queues that differ cannot be served.
+func TestQueueWithoutASocketIsReported(t *testing.T) {
+	g := prepare(t, setup{lab: withQueues(2), policy: allowAll})
+	g.silence()
+	for _, end := range g.cableEnds() {
+		setChannels(t, end.ns, end.dev, 1)
+	}
+	g.run()
+	setChannels(t, g.lab.Gateway, "w0", 2) // w1 keeps its one
+	setChannels(t, g.lab.Host("a").NS, "eth0", 2)
+	g.awaitState("DEGRADED")
+	if why := g.wire().Why; !strings.Contains(why, "w0 has 2") || !strings.Contains(why, "ethtool -L") {
+		t.Errorf("DEGRADED because: %s", why)
+	}
+	from := g.end("a")
+	onCPU(t, 1, func() { must(t, from.Send(probe(1, 53))) })
+	eventually(t, "the frame is counted", func() bool { return g.wire().A.Dropped["queue_unbound"] == 1 },
+		func() any { return g.wire() })
+	setChannels(t, g.lab.Gateway, "w0", 1)
+	g.awaitState("UP")
+}
+
+type cableEnd struct {
+	ns  *testenv.NS
+	dev string
+}
+
+// cableEnds are the four interfaces of the first wire's cables.
+func (g *gate) cableEnds() []cableEnd {
+	return []cableEnd{{g.lab.Gateway, "w0"}, {g.lab.Gateway, "w1"}, {g.lab.Host("a").NS, "eth0"}, {g.lab.Host("b").NS, "eth0"}}
+}
+
+// onCPU runs fn on a processor: a raw socket sends by the queue with its number,
+// and a veth receives by the queue that was sent by.
+func onCPU(t testing.TB, cpu int, fn func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, only unix.CPUSet
+	must(t, unix.SchedGetaffinity(0, &before))
+	only.Set(cpu % runtime.NumCPU())
+	must(t, unix.SchedSetaffinity(0, &only))
+	defer func() { must(t, unix.SchedSetaffinity(0, &before)) }()
+	fn()
+}

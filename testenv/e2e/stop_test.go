@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bulkhead/testenv"
+)
+
+// traces is all that a gateway could leave behind: programs, promiscuity, state
+// and offloads of its ports, and files.
+func (g *gate) traces() map[string]string {
+	g.t.Helper()
+	all := map[string]string{}
+	for _, dev := range g.lab.Ports {
+		a := attributes(g.t, g.lab.Gateway, dev)
+		program := uint32(0)
+		if a.Xdp != nil && a.Xdp.Attached {
+			program = a.Xdp.ProgId
+		}
+		all[dev] = fmt.Sprintf("program %d, promiscuity %d, %v, MTU %d, offloads %v",
+			program, a.Promisc, a.Flags, a.MTU, get(g.lab.Gateway.Offloads(dev))(g.t))
+	}
+	for _, pattern := range []string{g.runDir(), g.runDir() + "/*", g.bpffs + "/*", g.bpffs + "/*/*", g.bpffs + "/*/*/*"} {
+		for _, path := range get(filepath.Glob(pattern))(g.t) {
+			all[path] = "is there"
+		}
+	}
+	return all
+}
+
+func (g *gate) isAsBefore(before map[string]string) {
+	g.t.Helper()
+	if diff := cmp.Diff(before, g.traces()); diff != "" {
+		g.t.Errorf("not as it was before (-before +now):\n%s", diff)
+	}
+}
+
+func TestSignalsLeaveNothingBehind(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			g := prepare(t, setup{policy: allowAll, bpffs: testenv.BPFFSForTest(t)})
+			must(t, g.lab.Gateway.SetUp("w1", false)) // the gateway sets it up, and down again
+			before := g.traces()
+			g.run()
+			ordinaryPing(t, g)
+			if during := g.traces(); len(during) == len(before) {
+				t.Errorf("while it runs there is nothing to be left behind: %v", during)
+			}
+			must(t, g.proc.Signal(sig))
+			if code, err := g.proc.Wait(soon(t)); err != nil || code != 0 {
+				t.Errorf("ended with code %d: %v; its log:\n%s", code, err, g.proc.Log())
+			}
+			g.isAsBefore(before)
+		})
+	}
+}
+
+func ordinaryPing(t testing.TB, g *gate) {
+	t.Helper()
+	_, err := g.lab.Host("a").Ping(soon(t), g.lab.Host("b").IPv4, testenv.PingConfig{})
+	must(t, err)
+}
+
+// TestKilledGatewayLeavesItsWiresInTheirFailMode, counted, and the next one puts
+// itself in the place of what is left.
+func TestKilledGatewayLeavesItsWiresInTheirFailMode(t *testing.T) {
+	for _, fail := range []string{"closed", "open"} {
+		t.Run(fail, func(t *testing.T) {
+			g := start(t, setup{policy: policyA(), fail: fail, beat: time.Second, bpffs: testenv.BPFFSForTest(t)})
+			g.silence()
+			ab, _ := g.paths("a", "b")
+			allowed, denied := probe(1, portAlways), probe(1, portNever)
+			ab.passes(allowed)
+			ab.drops(denied)
+			before := g.kernel("w0")
+			must(t, g.proc.Kill())
+			g.awaitFailMode(fail)
+			ab, _ = g.paths("a", "b")
+			if fail == "open" {
+				ab.passes(allowed, denied)
+			} else {
+				for range 3 { // no marker passes either
+					must(t, ab.from.Send(allowed))
+				}
+				eventually(t, "dropped frames are counted", func() bool { return g.kernel("w0").failClosed >= before.failClosed+3 })
+			}
+			g.run()
+			if !strings.Contains(g.proc.Log(), "replaced") {
+				t.Errorf("nothing is said of the predecessor:\n%s", g.proc.Log())
+			}
+			ab, _ = g.paths("a", "b")
+			ab.passes(allowed)
+			ab.drops(denied)
+			g.stop()
+			if _, err := os.Stat(g.bpffs + "/bulkhead"); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("pins are left: %v", err)
+			}
+		})
+	}
+}
+
+// awaitFailMode sends frames that the policy denies until the kernel's program
+// does with them what the wire's fail mode says.
+func (g *gate) awaitFailMode(fail string) {
+	g.t.Helper()
+	from, to := g.end("a"), g.end("b")
+	before := g.kernel("w0")
+	eventually(g.t, "the wire fails "+fail, func() bool {
+		must(g.t, from.Send(probe(1, portNever)))
+		now := g.kernel("w0")
+		if fail == "open" {
+			return now.failOpen > before.failOpen && to.RecvFrame(probe(1, portNever), patience) == nil
+		}
+		return now.failClosed > before.failClosed
+	}, func() any { return g.kernel("w0") })
+}
+
+// TestKilledGatewayWithoutPinsCutsItsWires: its programs go with it.
+func TestKilledGatewayWithoutPinsCutsItsWires(t *testing.T) {
+	g := start(t, setup{policy: allowAll})
+	g.silence()
+	must(t, g.proc.Kill())
+	for _, dev := range g.lab.Ports {
+		eventually(t, "the program is gone from "+dev, func() bool {
+			a := attributes(t, g.lab.Gateway, dev)
+			return a.Xdp == nil || !a.Xdp.Attached
+		})
+	}
+	g.run() // the lock and the socket of the dead one are no hindrance
+	ab, _ := g.paths("a", "b")
+	ab.passes(probe(1, 1))
+}
