@@ -39,7 +39,7 @@ func classbenchDir(t *testing.T) string {
 	}
 	dir := filepath.Join(shared, "classbench")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no ClassBench rule sets: %v (BULKHEAD_SHARED names the folder that holds classbench/)", err)
+		t.Skipf("the ClassBench rule sets are not part of this repository (BULKHEAD_SHARED names the folder that holds classbench/): %v", err)
 	}
 	return dir
 }

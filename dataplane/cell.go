@@ -42,10 +42,9 @@ type cell struct {
 }
 
 const (
-	eventRing  = 4096 // records that a worker may be ahead of the reader
-	txBudget   = 256  // frames that one kick sends, where the kernel can be told
-	workerNice = -20  // ahead of what else the machine does, lest a worker be thought hung
-	busyMicro  = 20   // how long one busy poll may take, microseconds
+	eventRing = 4096 // records that a worker may be ahead of the reader
+	txBudget  = 256  // frames that one kick sends, where the kernel can be told
+	busyMicro = 20   // how long one busy poll may take, microseconds
 )
 
 // open brings the cell's interfaces and workers up. Not a frame passes before

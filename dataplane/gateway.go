@@ -207,7 +207,7 @@ func (g *Gateway) fail(err error) {
 func (g *Gateway) Failed() <-chan error { return g.failed }
 
 // eventEvery is how often the workers' rings are emptied.
-const eventEvery = 50 * time.Millisecond
+const eventEvery = 100 * time.Millisecond
 
 // drain empties the workers' event rings into the configured sink.
 func (g *Gateway) drain() {

@@ -80,10 +80,14 @@ func ruleOf(rule uint32) int32 {
 	return int32(rule)
 }
 
-// An idle worker first looks again for some turns, since a wake-up costs far
-// more than a turn, and then sleeps until a frame arrives. It sleeps no longer
-// than a fraction of the beat limit, since it must go on beating.
-const spinTurns = 20
+// A worker without frames first looks again for some turns, since a wake-up
+// costs far more than a turn; then it sleeps until a frame arrives, no longer
+// than a fraction of the beat limit, since it must go on beating. When it has
+// slept in vain for long, it sleeps deeper.
+const (
+	spinTurns = 20
+	deepTurns = spinTurns + 16 // a second of sleeps that no frame ended
+)
 
 // rest is what a worker does after a turn without a frame.
 func (w *worker) rest() {
@@ -94,7 +98,13 @@ func (w *worker) rest() {
 	w.tally.publish()
 	w.flows.Idle()
 	w.seen.Store(seenIdle) // pairs with the load in gateway.settle
-	if _, err := w.poll.Wait(w.cell.pollFor); err != nil {
+	var err error
+	if w.restless < deepTurns {
+		_, err = w.poll.Wait(w.cell.pollFor)
+	} else {
+		_, err = w.poll.Idle(w.cell.pollFor)
+	}
+	if err != nil {
 		panic(err) // polling is broken: the gateway fails, loudly
 	}
 	w.seen.Store(seenNone)

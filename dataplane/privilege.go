@@ -16,8 +16,22 @@ import (
 // on descriptors and memory that are open already.
 const setupCaps = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_BPF | 1<<unix.CAP_IPC_LOCK
 
-// maxNice is the RLIMIT_NICE that allows a nice value of workerNice: 20 minus it.
-const maxNice = 20 - workerNice
+// How far the process goes ahead of what else the machine does, as nice
+// values: a worker that had to wait for a processor would be thought hung.
+const (
+	workerNice  = -20
+	processNice = -10 // the timers that wake idle workers run on any thread
+)
+
+// raisePriority raises the priority of all threads, and lets workers raise
+// theirs when the capability for that has gone. Refused, the gateway is slower
+// on a busy machine, and not wrong.
+func raisePriority() {
+	const limit = 20 - workerNice // as RLIMIT_NICE counts
+	_ = unix.Setrlimit(unix.RLIMIT_NICE, &unix.Rlimit{Cur: limit, Max: limit})
+	nice := processNice
+	_ = allThreads("raise priority", unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, uintptr(nice))
+}
 
 // DropPrivileges leaves the process, all threads of it, those capabilities of
 // setupCaps that it has and no others, and sees to it that no program that it
@@ -31,8 +45,7 @@ func DropPrivileges() error {
 	if missing := setupCaps &^ have; missing != 0 {
 		return fmt.Errorf("the gateway needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK: run it as root, or give it these capabilities: %w", unix.EPERM)
 	}
-	// So that workers may raise their priority without a capability for it.
-	_ = unix.Setrlimit(unix.RLIMIT_NICE, &unix.Rlimit{Cur: maxNice, Max: maxNice}) // refused without CAP_SYS_RESOURCE: slower under load, not wrong
+	raisePriority()
 	if err := allThreads("set no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return err
 	}
@@ -64,8 +77,10 @@ func dropBounding() error {
 }
 
 // allThreads makes a system call on every thread.
-func allThreads(what string, trap, a1, a2 uintptr) error {
-	_, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, 0, 0, 0, 0)
+func allThreads(what string, trap uintptr, args ...uintptr) error {
+	var a [3]uintptr
+	copy(a[:], args)
+	_, _, errno := syscall.AllThreadsSyscall6(trap, a[0], a[1], a[2], 0, 0, 0)
 	if errno == unix.ENOTSUP {
 		return fmt.Errorf("%s: this program was built with cgo, whose threads cannot be reached: build it with CGO_ENABLED=0, as make does: %w", what, errno)
 	}

@@ -76,6 +76,7 @@ func (e *fakeEdge) Send(descs []xsk.Desc) int {
 type noWait struct{}
 
 func (noWait) Wait(time.Duration) (int, error) { time.Sleep(50 * time.Microsecond); return 0, nil }
+func (noWait) Idle(time.Duration) (int, error) { return noWait{}.Wait(0) }
 func (noWait) Interrupt()                      {}
 
 // newRig makes a gateway of wires, all in one cell for simplicity, and so many

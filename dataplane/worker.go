@@ -88,6 +88,7 @@ type edge interface {
 // waiter waits until an edge has something to do.
 type waiter interface {
 	Wait(timeout time.Duration) (ready int, err error)
+	Idle(timeout time.Duration) (ready int, err error) // for long silences: cheaper, slower to wake
 	Interrupt()
 }
 

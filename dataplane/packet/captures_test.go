@@ -34,7 +34,7 @@ func captures(tb testing.TB) []captured {
 		}
 	}
 	if len(frames) == 0 {
-		tb.Skipf("no captures in %s: they are for developers and not part of the repository", dir)
+		tb.Skipf("no captures in %s: they are not part of this repository", dir)
 	}
 	return frames
 }

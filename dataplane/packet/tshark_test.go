@@ -27,7 +27,7 @@ const exceptionsFile = "testdata/tshark_exceptions.txt"
 // them is compared.
 func TestAgreesWithTshark(t *testing.T) {
 	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("tshark is not installed")
+		t.Skip("tshark is not part of this repository, and not installed")
 	}
 	frames := captures(t)
 	views := dissect(t, append(offsetProbes(), frames...))

@@ -24,6 +24,8 @@ type Poller struct {
 	fds     []unix.PollFd // of the sockets in order, then the bell
 	bell    int           // eventfd: Interrupt rings it
 	timeout unix.Timespec
+	rung    bool // the last Wait ended by the bell
+	idler   *idler
 }
 
 // NewPoller makes a Poller for sockets, of one UMEM or several.
@@ -37,6 +39,10 @@ func NewPoller(sockets ...*Socket) (*Poller, error) {
 		p.fds = append(p.fds, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
 	}
 	p.fds = append(p.fds, unix.PollFd{Fd: int32(bell), Events: unix.POLLIN})
+	if p.idler, err = newIdler(p.fds); err != nil {
+		unix.Close(bell)
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -51,6 +57,7 @@ func (p *Poller) Wait(timeout time.Duration) (int, error) {
 	if p.pending() && (timeout < 0 || timeout > pendingWait) {
 		timeout = pendingWait
 	}
+	p.rung = false
 	p.timeout = unix.NsecToTimespec(int64(max(0, timeout)))
 	limit := &p.timeout
 	if timeout < 0 {
@@ -59,19 +66,20 @@ func (p *Poller) Wait(timeout time.Duration) (int, error) {
 	for {
 		// The kernel leaves in p.timeout what remains of it, so that going on
 		// after a signal or a fault does not start again.
-		n, err := unix.Ppoll(p.fds, limit, nil)
+		n, err := ppoll(p.fds, limit)
 		switch {
-		case errors.Is(err, unix.EINTR):
+		case err == unix.EINTR:
 			continue
-		case err != nil:
+		case err != 0:
 			return 0, fmt.Errorf("xsk: ppoll: %w", err)
 		case n == 0:
 			p.check()
 			return 0, nil
 		}
-		ready, rung := p.collect()
-		if ready > 0 || rung {
-			return ready, nil
+		got, rung := p.collect()
+		if got > 0 || rung {
+			p.rung = rung
+			return got, nil
 		}
 	}
 }
@@ -136,7 +144,7 @@ func (p *Poller) Interrupt() {
 
 // Close ends the Poller, before the sockets are closed.
 func (p *Poller) Close() error {
-	if err := unix.Close(p.bell); err != nil {
+	if err := errors.Join(p.idler.file.Close(), unix.Close(p.bell)); err != nil {
 		return fmt.Errorf("xsk: close poller: %w", err)
 	}
 	return nil
