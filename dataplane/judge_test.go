@@ -176,7 +176,9 @@ func TestNewPolicyJudgesLiveFlowsAtTheirNextPacket(t *testing.T) {
 }
 
 func TestFlowsOfOldGenerationsAreNotTakenForCurrentAfterAWrap(t *testing.T) {
-	r := newRig(t, 1, defaults(), plainWire)
+	conf := defaults()
+	conf.Flows.Capacity = 8 // each publication looks at all entries
+	r := newRig(t, 1, conf, plainWire)
 	r.publish(Drop, tierSets, webToDB)
 	query := udp(web4, db4, 1, 53)
 	r.send(a, query)
