@@ -11,11 +11,13 @@ import (
 // What is asked of ethtool(7): the structs and commands of linux/ethtool.h. The
 // library for it hands the kernel addresses that the Go runtime may move.
 
-// ethtoolChannels is struct ethtool_channels.
+// ethtoolChannels is struct ethtool_channels; what is not used of it has no name.
 type ethtoolChannels struct {
-	command                             uint32
-	maxRX, maxTX, maxOther, maxCombined uint32
-	rx, tx, other, combined             uint32
+	command  uint32
+	_        [4]uint32 // the most that are possible: rx, tx, other, combined
+	rx       uint32
+	_        [2]uint32 // tx, other
+	combined uint32
 }
 
 // ethtoolValue is struct ethtool_value.

@@ -25,7 +25,6 @@ type Handle struct {
 	pressed bool    // the free list was short when entries were last taken from it
 	limbo   []limbo // ring of ended flows; the length is a power of two
 	in, out uint    // limbo's ends, counted up
-	hand    uint64  // where the search for a flow to evict goes on
 	record  Record  // handed to ended
 
 	_    [cacheLine]byte // what follows is read by other goroutines

@@ -27,9 +27,9 @@ type resolver struct {
 	wires     map[string]uint16
 	wireNames string // of wires, for messages
 	assume    bool   // number the wires as they come
-	addresses int  // in all sets
-	listed    int  // in all of services
-	exceeded  bool // selectors ask for too much: no more are resolved
+	addresses int    // in all sets
+	listed    int    // in all of services
+	exceeded  bool   // selectors ask for too much: no more are resolved
 }
 
 // resolve makes the Policy. What is wrong is noted in the file, and then the
