@@ -16,6 +16,7 @@
 //	hang_test.go         a daemon that is stopped and goes on
 //	link_test.go         ports that lose their carrier, are taken down, or get more queues
 //	privileges_test.go   what the process may do
+//	commands_test.go     the verbs that talk to a running gateway
 //	counters_test.go     the counters add up, and agree with what the hosts saw
 //	multiqueue_test.go   conversations whose replies come by another queue
 //

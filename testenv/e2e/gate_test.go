@@ -42,7 +42,8 @@ type setup struct {
 	// busy with other things puts no wire into its fail mode.
 	beat  time.Duration
 	bpffs string // empty: nothing is pinned
-	name  string
+	name  string // of the gateway
+	group string // of all wires
 }
 
 // denyAll and allowAll are the two simplest policies.
@@ -103,7 +104,7 @@ func (s *setup) config(policy string) string {
 		s.wires = []string{"w0:w1"}
 	}
 	for i, w := range s.wires {
-		fmt.Fprintf(&b, "[[wire]]\nname = \"wire%d\"\nfail = %q\n", i, or(s.fail, "closed"))
+		fmt.Fprintf(&b, "[[wire]]\nname = \"wire%d\"\nfail = %q\ngroup = %q\n", i, or(s.fail, "closed"), s.group)
 		a, z, _ := strings.Cut(w, ":")
 		for side, port := range map[string]string{"a": a, "b": z} {
 			dev, vlan, tagged := strings.Cut(port, "@")

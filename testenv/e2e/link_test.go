@@ -3,13 +3,16 @@
 package e2e
 
 import (
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"bulkhead/testenv"
@@ -115,22 +118,79 @@ func TestDetachedProgramIsReported(t *testing.T) {
 	g.stop()
 }
 
-// TestQueuesAddedWhileItRunsAreServed gives veths a second queue.
+// TestProgramStaysWhenAnotherToolWantsItGone, as in "ip link set dev w0 xdp off".
+func TestProgramStaysWhenAnotherToolWantsItGone(t *testing.T) {
+	g := start(t, setup{policy: allowAll})
+	err := g.lab.Gateway.Do(func() error {
+		l, err := netlink.LinkByName("w0")
+		must(t, err)
+		return netlink.LinkSetXdpFd(l, -1)
+	})
+	if err == nil {
+		t.Error("the program could be taken off by netlink")
+	}
+	ordinaryPing(t, g)
+}
+
+// TestLargerMTUThanAtTheStartIsReported: longer frames than a frame of packet
+// memory would be dropped.
+func TestLargerMTUThanAtTheStartIsReported(t *testing.T) {
+	g := start(t, setup{policy: allowAll})
+	must(t, g.lab.Gateway.SetMTU("w1", 2500))
+	g.awaitState("DEGRADED")
+	if why := g.wire().Why; !strings.Contains(why, "MTU of w1") || !strings.Contains(why, "2500") {
+		t.Errorf("DEGRADED because: %s", why)
+	}
+	must(t, g.lab.Gateway.SetMTU("w1", 1500))
+	g.awaitState("UP")
+}
+
+// TestFramesLongerThanPacketMemoryAreCounted when the MTU has grown meanwhile.
+func TestFramesLongerThanPacketMemoryAreCounted(t *testing.T) {
+	g := start(t, setup{policy: allowAll})
+	g.silence()
+	for _, end := range g.cableEnds() {
+		must(t, end.ns.SetMTU(end.dev, 3000))
+	}
+	const longest = 2048 - 256 // less the headroom
+	ab, _ := g.paths("a", "b")
+	frame := func(size int) []byte {
+		return fromA(toB4, testenv.UDP{Src: 1, Dst: 2}, testenv.Bytes(random(t, size-14-20-8)))
+	}
+	before := g.dropped()
+	ab.passes(frame(longest))
+	ab.drops(frame(longest+1), frame(3000))
+	g.counts(before, map[string]uint64{"a oversize": 2})
+}
+
+// TestQueuesAddedWhileItRunsAreServed gives veths a second queue. (The kernel lets
+// nobody take away one that has a socket.)
 func TestQueuesAddedWhileItRunsAreServed(t *testing.T) {
 	g := prepare(t, setup{lab: withQueues(2), policy: allowAll})
 	g.silence()
 	g.setAllChannels(1)
 	g.run()
-	ab, ba := g.paths("a", "b")
+	ab, _ := g.paths("a", "b")
 	ab.passes(probe(1, 53))
 	g.setAllChannels(2)
-	eventually(t, "both queues are served", func() bool { w := g.wire(); return w.A.Queues == 2 && w.B.Queues == 2 && w.State == "UP" },
-		func() any { return g.wire() }, func() any { return g.proc.Log() })
-	for cpu := range 2 {
-		onCPU(t, cpu, func() {
-			ab.passes(probe(uint16(cpu), 53))
-			ba.passes(fromB(toA4, testenv.UDP{Src: 53, Dst: uint16(cpu)}))
-		})
+	g.awaitQueues(2)
+	if w := g.wire(); w.A.Queues != 2 || w.B.Queues != 2 || w.State != "UP" {
+		t.Errorf("the wire is %s with %d and %d queues: %s", w.State, w.A.Queues, w.B.Queues, w.Why)
+	}
+}
+
+// awaitQueues waits until each of so many queues carries frames both ways.
+func (g *gate) awaitQueues(queues int) {
+	g.t.Helper()
+	for _, ends := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		from, to := g.end(ends[0]), g.end(ends[1])
+		for cpu := range queues {
+			frame := fromA(toB4, testenv.UDP{Src: uint16(cpu), Dst: 53}, testenv.Bytes(random(g.t, 20)))
+			eventually(g.t, fmt.Sprintf("queue %d carries frames from %s", cpu, ends[0]), func() bool {
+				onCPU(g.t, cpu, func() { must(g.t, from.Send(frame)) })
+				return to.RecvFrame(frame, 50*time.Millisecond) == nil
+			}, func() any { return g.wire() }, func() any { return g.proc.Log() })
+		}
 	}
 }
 
@@ -181,7 +241,8 @@ func (g *gate) cableEnds() []cableEnd {
 	return []cableEnd{{g.lab.Gateway, "w0"}, {g.lab.Gateway, "w1"}, {g.lab.Host("a").NS, "eth0"}, {g.lab.Host("b").NS, "eth0"}}
 }
 
-// setAllChannels gives all of them so many queues.
+// setAllChannels gives all of them so many queues; with XDP on it, a veth must
+// have no fewer than its far end.
 func (g *gate) setAllChannels(queues uint32) {
 	g.t.Helper()
 	for _, end := range g.cableEnds() {

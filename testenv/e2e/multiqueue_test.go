@@ -49,6 +49,29 @@ func TestConversationsOfHostsUseBothQueues(t *testing.T) {
 	}
 }
 
+// TestRepliesByAnotherWireBelongToTheirFlowWithinAGroup: two paths of one link.
+func TestRepliesByAnotherWireBelongToTheirFlowWithinAGroup(t *testing.T) {
+	for group, joined := range map[string]bool{"": false, "link": true} {
+		t.Run("group "+group, func(t *testing.T) {
+			lab := twoHosts()
+			lab.Ports = append(lab.Ports,
+				testenv.PortConfig{Hosts: []testenv.HostConfig{{Name: "a2"}}},
+				testenv.PortConfig{Hosts: []testenv.HostConfig{{Name: "b2"}}})
+			g := start(t, setup{lab: lab, wires: []string{"w0:w1", "w2:w3"}, group: group, policy: threeWays})
+			g.silence()
+			there, _ := g.paths("a", "b")
+			_, back := g.paths("a2", "b2")
+			there.passes(probe(1, 53))
+			reply := fromB(toA4, testenv.UDP{Src: 53, Dst: 1})
+			if joined {
+				back.passes(reply)
+			} else {
+				back.drops(reply)
+			}
+		})
+	}
+}
+
 // TestPolicyChangesForAllQueuesAtOnce: the first packet after an apply, by
 // whichever queue.
 func TestPolicyChangesForAllQueuesAtOnce(t *testing.T) {

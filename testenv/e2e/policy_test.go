@@ -201,6 +201,39 @@ func TestDeniedAttemptDoesNotBlockTheAllowedDirection(t *testing.T) {
 	})
 }
 
+// TestConnectionsOlderThanTheGateway are judged by the policy if it is so
+// configured, and else dropped until they begin anew.
+func TestConnectionsOlderThanTheGateway(t *testing.T) {
+	for midstream, survives := range map[string]bool{"drop": false, "policy": true} {
+		t.Run(midstream, func(t *testing.T) {
+			g := prepare(t, setup{policy: threeWays, extra: "[flows]\nmidstream = \"" + midstream + "\"\n"})
+			a, b := g.lab.Host("a"), g.lab.Host("b")
+			must(t, g.lab.Join())
+			get(b.ServeTCPEcho(80))(t)
+			c := get(a.Dial(soon(t), "tcp", both(b, 80)[0]))(t)
+			defer c.Close()
+			must(t, c.SetDeadline(time.Now().Add(patience)))
+			echo := func() error {
+				_, err := c.Write([]byte("hello"))
+				if err == nil {
+					_, err = c.Read(make([]byte, 5))
+				}
+				return err
+			}
+			must(t, echo())
+			must(t, g.lab.Unjoin())
+			g.run()
+			if survives {
+				must(t, echo())
+				return
+			}
+			_, err := c.Write([]byte("hello"))
+			must(t, err)
+			eventually(t, "its segments are dropped", func() bool { return g.dropped()["a midstream"] > 1 }) // and the next try as well
+		})
+	}
+}
+
 // TestRejectionsAreFewForEachSource floods rejected ports: the gateway's own
 // packets are bounded, and one source's flood leaves the others their answers.
 func TestRejectionsAreFewForEachSource(t *testing.T) {
