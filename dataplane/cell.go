@@ -146,8 +146,15 @@ func (c *cell) grow(queues int) error {
 		}
 	}
 	c.gateway.mu.Lock()
+	defer c.gateway.mu.Unlock()
+	if c.queues < queues { // there was a program before there were these queues
+		for _, f := range c.ifaces {
+			if err := f.program.Renew(); err != nil {
+				return err
+			}
+		}
+	}
 	c.queues = queues
-	c.gateway.mu.Unlock()
 	return nil
 }
 
@@ -260,7 +267,7 @@ func (c *cell) close() error {
 	}
 	c.running.Wait()
 	for _, w := range c.workers {
-		errs = append(errs, w.umem.Audit(), w.poll.(*xsk.Poller).Close(), w.umem.Close())
+		errs = append(errs, w.audit(), w.poll.(*xsk.Poller).Close(), w.umem.Close())
 	}
 	if c.beats != nil {
 		errs = append(errs, c.beats.Close())
@@ -269,6 +276,15 @@ func (c *cell) close() error {
 		f.restore(c.gateway.log)
 	}
 	return errors.Join(errs...)
+}
+
+// audit accounts for the frames of a worker that has ended: those that it still
+// holds were forgotten on the way.
+func (w *worker) audit() error {
+	if f := w.umem.Frames(); f.Held != 0 {
+		return fmt.Errorf("the worker of queue %d has lost %d of its %d frames", w.queue, f.Held, f.Total)
+	}
+	return w.umem.Audit()
 }
 
 // pins is the directory in which the gateway's links are pinned, if they are.

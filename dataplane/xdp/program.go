@@ -38,7 +38,7 @@ func Attach(beats *Beats, opts Options) (*Program, error) {
 	if err := checkLanes(opts.Lanes); err != nil {
 		return nil, fmt.Errorf("attach to %s: %w", opts.Interface, err)
 	}
-	coll, err := load(beats, opts)
+	coll, err := load(opts, map[string]*ebpf.Map{"beats": beats.array})
 	if err != nil {
 		return nil, fmt.Errorf("load the XDP program for %s: %w", opts.Interface, err)
 	}
@@ -50,8 +50,9 @@ func Attach(beats *Beats, opts Options) (*Program, error) {
 	return p, nil
 }
 
-// load makes the maps and the program, with the constants of the interface.
-func load(beats *Beats, opts Options) (*ebpf.Collection, error) {
+// load makes the program, with the constants of the interface, and those maps
+// that are not given.
+func load(opts Options, given map[string]*ebpf.Map) (*ebpf.Collection, error) {
 	spec, err := loadBulkhead()
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func load(beats *Beats, opts Options) (*ebpf.Collection, error) {
 		return nil, err
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		MapReplacements: map[string]*ebpf.Map{"beats": beats.array},
+		MapReplacements: given,
 	})
 	if errors.Is(err, unix.EPERM) {
 		return nil, fmt.Errorf("%w (CAP_BPF and CAP_NET_ADMIN are needed: run as root)", err)
@@ -129,6 +130,25 @@ func (p *Program) explain(err error) error {
 		return fmt.Errorf("%w: the driver of %s has no native XDP: set mode = \"generic\" (slow) or use another NIC", err, p.opts.Interface)
 	}
 	return err
+}
+
+// Renew puts a fresh copy of the program in the place of the one that is
+// attached, over the same maps; no frame is lost. Drivers that get more queues
+// may not give the program to the new ones until it is set again (veth, whose
+// new queues would go to the host's own network stack), and the kernel takes
+// setting the same one for nothing to do.
+func (p *Program) Renew() error {
+	coll, err := load(p.opts, p.coll.Maps)
+	if err != nil {
+		return fmt.Errorf("renew the XDP program of %s: %w", p.opts.Interface, err)
+	}
+	if err := p.link.Update(coll.Programs["bulkhead"]); err != nil {
+		coll.Close()
+		return fmt.Errorf("renew the XDP program of %s: %w", p.opts.Interface, err)
+	}
+	p.coll.Close()
+	p.coll = coll
+	return nil
 }
 
 // Bind hands the frames of a queue to a socket.

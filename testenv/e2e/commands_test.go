@@ -23,8 +23,7 @@ func (g *gate) command(args ...string) (out string, code int) {
 }
 
 func TestCommandsShowAndChangeTheRunningGateway(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{policy: threeWays})
 	ab, _ := g.paths("a", "b")
 	ab.passes(probe(1, 53))
 

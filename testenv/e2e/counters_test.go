@@ -16,8 +16,7 @@ import (
 // broken and link control frames both ways, and compares the gateway's counters
 // with what an oracle saw, and with each other.
 func TestCountersAgreeWithWhatTheHostsSaw(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{policy: threeWays})
 	ab, ba := g.paths("a", "b")
 	ab.cross()
 	ba.cross()
@@ -83,9 +82,7 @@ func addsUp(t testing.TB, p api.Port) {
 // TestRulesCountTheFlowsThatTheyJudged: by name, and since their policy came into
 // force.
 func TestRulesCountTheFlowsThatTheyJudged(t *testing.T) {
-	g := prepare(t, setup{policy: threeWays})
-	g.silence() // from the start: what hosts say makes flows, too
-	g.run()
+	g := quiet(t, setup{policy: threeWays})
 	ab, ba := g.paths("a", "b")
 	for port := range uint16(5) {
 		ab.passes(probe(port, 53), probe(port, 53), probe(port, 53)) // one flow
@@ -129,9 +126,7 @@ func TestRulesCountTheFlowsThatTheyJudged(t *testing.T) {
 func TestOverloadIsCountedAndLosesNoFrameOfMemory(t *testing.T) {
 	lab := testenv.TwoHosts()
 	lab.StaticNeighbours = true
-	g := prepare(t, setup{lab: lab, policy: allowAll})
-	g.silence()
-	g.run()
+	g := quiet(t, setup{lab: lab, policy: allowAll})
 	a, b := g.lab.Host("a"), g.lab.Host("b")
 	sink := get(b.NewSink(b.Dev, 53, 0))(t)
 	flood := get(a.NewFlood(a.Dev, testenv.FloodConfig{Src: macA, Dst: macB, DstPort: 53, Flows: 1000}))(t)

@@ -44,8 +44,7 @@ func TestBigPingsPassInFragments(t *testing.T) {
 }
 
 func TestFragmentsPassOrDropWithTheirFirst(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{policy: threeWays})
 	ab, _ := g.paths("a", "b")
 	for _, frame := range datagrams(t, 53, 1) {
 		ab.passes(pieces(t, frame, 1)...)
@@ -61,8 +60,7 @@ func TestFragmentsPassOrDropWithTheirFirst(t *testing.T) {
 }
 
 func TestFragmentsWithoutAFirstDrop(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{policy: threeWays})
 	ab, _ := g.paths("a", "b")
 	for i, frame := range datagrams(t, 53, 4) {
 		all := pieces(t, frame, 4)
@@ -75,8 +73,7 @@ func TestFragmentsWithoutAFirstDrop(t *testing.T) {
 }
 
 func TestOverlappingFragmentsDropTheDatagram(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{policy: threeWays})
 	ab, _ := g.paths("a", "b")
 	first := pieces(t, datagrams(t, 53, 6)[0], 6)
 	back := fromA(testenv.IPv4{ID: 6, Offset: 63, Proto: 17}, testenv.Bytes(random(t, 504))) // by 8 bytes
@@ -91,7 +88,7 @@ func TestOverlappingFragmentsDropTheDatagram(t *testing.T) {
 }
 
 func TestFragmentsThatHideTheirPortsDrop(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
+	g := quiet(t, setup{policy: allowAll})
 	tcp := string(testenv.Frame(toB4, testenv.TCP{Src: 5, Dst: 80, Flags: testenv.SYN})[20:])
 	g.judges([]packet{
 		{"eight bytes of TCP", "a", fromA(testenv.IPv4{ID: 1, MF: true, Proto: 6}, testenv.Bytes(tcp[:8])), "fragment_tiny"},
@@ -107,8 +104,7 @@ func TestFragmentsThatHideTheirPortsDrop(t *testing.T) {
 // TestRevokedDatagramEndsBetweenItsFragments: a later fragment is judged by
 // the policy in force, too.
 func TestRevokedDatagramEndsBetweenItsFragments(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{policy: threeWays})
 	ab, _ := g.paths("a", "b")
 	frames := datagrams(t, 53, 9)
 	var rest [][]byte

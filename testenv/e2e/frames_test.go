@@ -70,7 +70,7 @@ func tagged() []packet {
 }
 
 func TestFramesPassBitForBit(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
+	g := quiet(t, setup{policy: allowAll})
 	var packets []packet
 	for _, p := range append(linkControl(), tagged()...) {
 		for _, from := range []string{"a", "b"} {
@@ -82,22 +82,21 @@ func TestFramesPassBitForBit(t *testing.T) {
 }
 
 func TestFramesOfEverySizePassBitForBit(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
+	g := quiet(t, setup{policy: allowAll})
 	everySize(t, g, 1514)
 }
 
 // everySize sends frames of every size in both directions.
 func everySize(t *testing.T, g *gate, longest int) {
 	t.Helper()
-	g.silence()
 	ab, ba := g.paths("a", "b")
 	const headers, most = 14 + 20 + 8, 100 // a socket's rings hold a few hundred
 	for first := 60; first <= longest; first += most {
 		var up, down [][]byte
 		for size := first; size < first+most && size <= longest; size++ {
 			payload := testenv.Bytes(random(t, size-headers))
-			up = append(up, fromA(testenv.IPv4{}, testenv.UDP{Src: 5000, Dst: 53}, payload))
-			down = append(down, fromB(testenv.IPv4{}, testenv.UDP{Src: 5000, Dst: uint16(size)}, payload))
+			up = append(up, fromA(toB4, testenv.UDP{Src: 5000, Dst: 53}, payload))
+			down = append(down, fromB(toA4, testenv.UDP{Src: 53, Dst: 5000}, payload))
 		}
 		ab.passes(up...)
 		ba.passes(down...)
@@ -116,14 +115,14 @@ func TestJumboFramesPassUpToTheLargestMTU(t *testing.T) {
 	_, err := a.Ping(soon(t), b.IPv4, testenv.PingConfig{Size: 3470, DontFragment: true})
 	must(t, err)
 	download(t, g.lab, 2, 4<<20)
+	g.silence()
 	everySize(t, g, 14+3498)
 	ab, _ := g.paths("a", "b")
 	ab.passes(fromA(testenv.Tag(10), testenv.IPv4{}, testenv.UDP{Dst: 53}, testenv.Bytes(random(t, 3470))))
 }
 
 func TestLongestFramesPassBehindTheirTags(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
-	g.silence()
+	g := quiet(t, setup{policy: allowAll})
 	ab, ba := g.paths("a", "b")
 	for tags := range 2 { // a packet socket sends no longer frame than this
 		t.Run(fmt.Sprint(tags, " tags"), func(t *testing.T) {

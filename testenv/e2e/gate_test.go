@@ -68,6 +68,24 @@ func start(t testing.TB, s setup) *gate {
 	return g
 }
 
+// quiet is start with hosts that say nothing of their own: only the frames of
+// the test are on the wire, and in the counters.
+func quiet(t testing.TB, s setup) *gate {
+	t.Helper()
+	g := prepare(t, s)
+	g.silence()
+	g.run()
+	return g
+}
+
+// silence keeps the hosts from saying anything of their own: they do by IPv6.
+func (g *gate) silence() {
+	g.t.Helper()
+	for _, h := range g.lab.Hosts {
+		must(g.t, h.Sysctl("net.ipv6.conf.all.disable_ipv6", "1"))
+	}
+}
+
 // prepare makes the lab and the files.
 func prepare(t testing.TB, s setup) *gate {
 	t.Helper()

@@ -17,8 +17,7 @@ import (
 func TestHungGatewayIsReplacedByTheKernelUntilItGoesOn(t *testing.T) {
 	for _, fail := range []string{"closed", "open"} {
 		t.Run(fail, func(t *testing.T) {
-			g := start(t, setup{policy: policyA(), fail: fail, beat: time.Second, bpffs: testenv.BPFFSForTest(t)})
-			g.silence()
+			g := quiet(t, setup{policy: policyA(), fail: fail, beat: time.Second, bpffs: testenv.BPFFSForTest(t)})
 			ab, _ := g.paths("a", "b")
 			allowed, denied := probe(1, portAlways), probe(1, portNever)
 			ab.passes(allowed)
@@ -79,8 +78,7 @@ func (g *gate) awaitJudging() {
 // TestGatewayThatLivesStaysInCharge: idle or not, no wire is in its fail mode
 // while the workers beat.
 func TestGatewayThatLivesStaysInCharge(t *testing.T) {
-	g := start(t, setup{policy: policyA(), fail: "open", beat: 2 * time.Second, bpffs: testenv.BPFFSForTest(t)})
-	g.silence()
+	g := quiet(t, setup{policy: policyA(), fail: "open", beat: 2 * time.Second, bpffs: testenv.BPFFSForTest(t)})
 	ab, _ := g.paths("a", "b")
 	idle := time.Now().Add(3 * time.Second) // the workers sleep for longer than the limit, if they do not see to it
 	for time.Now().Before(idle) {

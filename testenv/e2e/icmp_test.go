@@ -32,7 +32,7 @@ func TestHostsHearThatAPortIsClosed(t *testing.T) {
 // TestErrorsPassOnlyForTheFlowThatTheyQuote: the flow is a's dns question to b,
 // and a router on b's side may complain of it to a, and of nothing else.
 func TestErrorsPassOnlyForTheFlowThatTheyQuote(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
+	g := quiet(t, setup{policy: threeWays})
 	router4, router6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8:1::1")
 	other4, other6 := netip.MustParseAddr("198.18.0.3"), netip.MustParseAddr("2001:db8::3")
 	asked := testenv.UDP{Src: 4000, Dst: 53}
@@ -77,7 +77,7 @@ func TestErrorsPassOnlyForTheFlowThatTheyQuote(t *testing.T) {
 // TestErrorsEndWithTheirFlowsPermission: what a new policy denies gets no more
 // complaints either.
 func TestErrorsEndWithTheirFlowsPermission(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
+	g := quiet(t, setup{policy: threeWays})
 	asked := testenv.UDP{Src: 4000, Dst: 53}
 	complaint := fromB(toA4, testenv.ICMP{Type: 3, Code: 3}, toB4, asked)
 	g.judges([]packet{

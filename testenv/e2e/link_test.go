@@ -22,8 +22,7 @@ import (
 // the ports themselves, and the far ends, of which the ports only lose the
 // carrier. What was sent meanwhile is lost, and does not come later.
 func TestWireComesBackAfterItsLinks(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
-	g.silence()
+	g := quiet(t, setup{policy: allowAll})
 	ends := map[string]struct {
 		ns  *testenv.NS
 		dev string
@@ -57,8 +56,7 @@ func TestFramesForADeadPortAreDroppedNotKept(t *testing.T) {
 		"it has no carrier": func(g *gate, up bool) error { return g.lab.Host("b").SetUp("eth0", up) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := start(t, setup{policy: allowAll})
-			g.silence()
+			g := quiet(t, setup{policy: allowAll})
 			ab, _ := g.paths("a", "b")
 			ab.passes(probe(1, 53))
 			must(t, dead(g, false))
@@ -135,7 +133,7 @@ func TestProgramStaysWhenAnotherToolWantsItGone(t *testing.T) {
 // TestLargerMTUThanAtTheStartIsReported: longer frames than a frame of packet
 // memory would be dropped.
 func TestLargerMTUThanAtTheStartIsReported(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
+	g := quiet(t, setup{policy: allowAll})
 	must(t, g.lab.Gateway.SetMTU("w1", 2500))
 	g.awaitState("DEGRADED")
 	if why := g.wire().Why; !strings.Contains(why, "MTU of w1") || !strings.Contains(why, "2500") {
@@ -147,8 +145,7 @@ func TestLargerMTUThanAtTheStartIsReported(t *testing.T) {
 
 // TestFramesLongerThanPacketMemoryAreCounted when the MTU has grown meanwhile.
 func TestFramesLongerThanPacketMemoryAreCounted(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
-	g.silence()
+	g := quiet(t, setup{policy: allowAll})
 	for _, end := range g.cableEnds() {
 		must(t, end.ns.SetMTU(end.dev, 3000))
 	}
@@ -214,8 +211,7 @@ func TestUnequalQueuesAreReported(t *testing.T) {
 // the program's map, as by a fault. The wire fails open, but this is no failure
 // of the gateway: nothing passes.
 func TestFramesOfAQueueWithoutASocketAreDroppedAndReported(t *testing.T) {
-	g := start(t, setup{lab: withQueues(2), policy: allowAll, fail: "open", bpffs: testenv.BPFFSForTest(t)})
-	g.silence()
+	g := quiet(t, setup{lab: withQueues(2), policy: allowAll, fail: "open", bpffs: testenv.BPFFSForTest(t)})
 	sockets := mapOf(t, ebpf.ProgramID(attributes(t, g.lab.Gateway, "w0").Xdp.ProgId), "sockets")
 	defer sockets.Close()
 	must(t, sockets.Delete(uint32(1)))

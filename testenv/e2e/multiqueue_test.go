@@ -11,8 +11,7 @@ import (
 // TestRepliesByAnotherQueueBelongToTheirFlow: the two queues of a wire have
 // workers of their own, and one flow table.
 func TestRepliesByAnotherQueueBelongToTheirFlow(t *testing.T) {
-	g := start(t, setup{lab: withQueues(2), policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{lab: withQueues(2), policy: threeWays})
 	ab, ba := g.paths("a", "b")
 	if w := g.wire(); w.A.Queues != 2 || w.B.Queues != 2 {
 		t.Fatalf("%d and %d queues are served, want 2", w.A.Queues, w.B.Queues)
@@ -57,8 +56,7 @@ func TestRepliesByAnotherWireBelongToTheirFlowWithinAGroup(t *testing.T) {
 			lab.Ports = append(lab.Ports,
 				testenv.PortConfig{Hosts: []testenv.HostConfig{{Name: "a2"}}},
 				testenv.PortConfig{Hosts: []testenv.HostConfig{{Name: "b2"}}})
-			g := start(t, setup{lab: lab, wires: []string{"w0:w1", "w2:w3"}, group: group, policy: threeWays})
-			g.silence()
+			g := quiet(t, setup{lab: lab, wires: []string{"w0:w1", "w2:w3"}, group: group, policy: threeWays})
 			there, _ := g.paths("a", "b")
 			_, back := g.paths("a2", "b2")
 			there.passes(probe(1, 53))
@@ -75,8 +73,7 @@ func TestRepliesByAnotherWireBelongToTheirFlowWithinAGroup(t *testing.T) {
 // TestPolicyChangesForAllQueuesAtOnce: the first packet after an apply, by
 // whichever queue.
 func TestPolicyChangesForAllQueuesAtOnce(t *testing.T) {
-	g := start(t, setup{lab: withQueues(2), policy: policyA()})
-	g.silence()
+	g := quiet(t, setup{lab: withQueues(2), policy: policyA()})
 	ab, _ := g.paths("a", "b")
 	for i := range 20 {
 		policy, allowed, denied := policyA(), uint16(portA), uint16(portB)

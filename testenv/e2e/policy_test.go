@@ -138,7 +138,7 @@ func look(ctx context.Context, t *testing.T, from *testenv.Host, network string,
 // TestRepliesPassAndUnsolicitedPacketsDoNot tells replies of an allowed flow
 // from packets that only look like some.
 func TestRepliesPassAndUnsolicitedPacketsDoNot(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
+	g := quiet(t, setup{policy: threeWays})
 	var packets []packet
 	for _, ip := range []struct {
 		name         string
@@ -189,7 +189,7 @@ func TestRepliesPassAndUnsolicitedPacketsDoNot(t *testing.T) {
 // TestDeniedAttemptDoesNotBlockTheAllowedDirection: a host that may not send
 // must not be able to keep others from sending to it.
 func TestDeniedAttemptDoesNotBlockTheAllowedDirection(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
+	g := quiet(t, setup{policy: threeWays})
 	tcp := func(src, dst uint16) testenv.TCP { return testenv.TCP{Src: src, Dst: dst, Seq: 1, Flags: testenv.SYN} }
 	g.judges([]packet{
 		{"udp, not allowed", "b", fromB(toA4, testenv.UDP{Src: 53, Dst: 53}), "default_deny"},
@@ -237,14 +237,13 @@ func TestConnectionsOlderThanTheGateway(t *testing.T) {
 // TestRejectionsAreFewForEachSource floods rejected ports: the gateway's own
 // packets are bounded, and one source's flood leaves the others their answers.
 func TestRejectionsAreFewForEachSource(t *testing.T) {
-	g := start(t, setup{policy: `default = "deny"
+	g := quiet(t, setup{policy: `default = "deny"
 [[rule]]
 name = "no"
 from = "any"
 to = "any"
 services = ["any"]
 action = "reject"`})
-	g.silence()
 	ab, ba := g.paths("a", "b") // ba sees what comes back to a
 	began := time.Now()
 	const asked = 400
@@ -267,14 +266,13 @@ action = "reject"`})
 
 // TestRejectionsAnswerOnlyWhatMayBeAnswered: RFC 1122 and RFC 4443.
 func TestRejectionsAnswerOnlyWhatMayBeAnswered(t *testing.T) {
-	g := start(t, setup{policy: `default = "deny"
+	g := quiet(t, setup{policy: `default = "deny"
 [[rule]]
 name = "no"
 from = "any"
 to = "any"
 services = ["any"]
 action = "reject"`})
-	g.silence()
 	ab, ba := g.paths("a", "b") // ba sees what comes back to a
 	group := testenv.IPv4{Dst: netip.MustParseAddr("239.1.2.3")}
 	for name, c := range map[string]struct {

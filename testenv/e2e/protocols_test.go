@@ -34,7 +34,7 @@ func tunnels() map[string][]byte {
 }
 
 func TestTunnelsPassOnlyWhereARuleNamesThem(t *testing.T) {
-	g := start(t, setup{policy: anyRule(`"any"`)})
+	g := quiet(t, setup{policy: anyRule(`"any"`)})
 	var packets []packet
 	for name, frame := range tunnels() {
 		packets = append(packets, packet{name, "a", frame, "unnamed_tunnel"})
@@ -53,7 +53,7 @@ func TestTunnelsPassOnlyWhereARuleNamesThem(t *testing.T) {
 
 // TestUnnamedTunnelsAreDeniedByAnAllowingDefault: a default names nothing.
 func TestUnnamedTunnelsAreDeniedByAnAllowingDefault(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
+	g := quiet(t, setup{policy: allowAll})
 	var packets []packet
 	for name, frame := range tunnels() {
 		packets = append(packets, packet{name, "a", frame, "unnamed_tunnel"})
@@ -62,7 +62,7 @@ func TestUnnamedTunnelsAreDeniedByAnAllowingDefault(t *testing.T) {
 }
 
 func TestLinkControlPassesAndUnknownEtherTypesDropByDefault(t *testing.T) {
-	g := start(t, setup{})
+	g := quiet(t, setup{})
 	var packets []packet
 	for _, p := range linkControl() {
 		p.from = "a"
@@ -88,7 +88,7 @@ func TestLinkControlPassesAndUnknownEtherTypesDropByDefault(t *testing.T) {
 }
 
 func TestExceptionsDecideOnWhatThePolicyDoesNot(t *testing.T) {
-	g := start(t, setup{extra: `
+	g := quiet(t, setup{extra: `
 [exceptions]
 arp = "drop"
 stp = "drop"
@@ -120,8 +120,7 @@ unnamed_tunnel = "forward"
 // TestDenyAllPassesNoProtocol and the next send every IP protocol, in IPv4 and
 // IPv6, in both directions (CVE-2023-1668).
 func TestDenyAllPassesNoProtocol(t *testing.T) {
-	g := start(t, setup{})
-	g.silence()
+	g := quiet(t, setup{})
 	ab, ba := g.paths("a", "b")
 	for _, frames := range everyProtocol() {
 		ab.drops(frames...)
@@ -130,8 +129,7 @@ func TestDenyAllPassesNoProtocol(t *testing.T) {
 }
 
 func TestOneAllowedProtocolPassesAlone(t *testing.T) {
-	g := start(t, setup{policy: anyRule(`"ospf"`, "[service.ospf]", "protocol = [89]")})
-	g.silence()
+	g := quiet(t, setup{policy: anyRule(`"ospf"`, "[service.ospf]", "protocol = [89]")})
 	ab, _ := g.paths("a", "b")
 	for proto, frames := range everyProtocol() {
 		if proto == 89 {
@@ -169,8 +167,7 @@ func everyProtocol() (all [256][][]byte) {
 // TestOnlyKnownEtherTypesPassAnAllowAllWire steps through all EtherTypes; the
 // long run takes each.
 func TestOnlyKnownEtherTypesPassAnAllowAllWire(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
-	g.silence()
+	g := quiet(t, setup{policy: allowAll})
 	ab, _ := g.paths("a", "b")
 	known := map[int]bool{0x0806: true, 0x8035: true, 0x8809: true, 0x88cc: true, 0x888e: true, 0x88f7: true, 0x8902: true}
 	var unknown [][]byte

@@ -29,8 +29,7 @@ func policyB() string { return anyRule(`"s"`, "[service.s]", "udp = [4000, 1000]
 // policy changes; but the first packets after an apply are judged by it, both
 // in a flow that was judged before and in a new one.
 func TestReloadsLoseNothingAndLetNothingSlip(t *testing.T) {
-	g := start(t, setup{policy: policyA()})
-	g.silence()
+	g := quiet(t, setup{policy: policyA()})
 	o := testenv.NewOracle(2 * time.Second)
 	stop := o.Receive(g.end("b"))
 	ctx, cancel := context.WithCancel(within(t, 10*patience))
@@ -76,8 +75,7 @@ func probe(src, dst uint16) []byte { return fromA(toB4, testenv.UDP{Src: src, Ds
 // TestFirstPacketOfAnIdleWireIsJudgedByTheNewPolicy: a worker that sleeps holds
 // no policy back (Suricata's bug 6021).
 func TestFirstPacketOfAnIdleWireIsJudgedByTheNewPolicy(t *testing.T) {
-	g := start(t, setup{policy: policyB()})
-	g.silence()
+	g := quiet(t, setup{policy: policyB()})
 	ab, _ := g.paths("a", "b")
 	packet := fromA(toB4, testenv.UDP{Src: 1, Dst: portA})
 	for range 10 {
@@ -93,8 +91,7 @@ func TestFirstPacketOfAnIdleWireIsJudgedByTheNewPolicy(t *testing.T) {
 
 // TestBadPolicyChangesNothing: neither verdicts nor what is said to be in force.
 func TestBadPolicyChangesNothing(t *testing.T) {
-	g := start(t, setup{policy: threeWays})
-	g.silence()
+	g := quiet(t, setup{policy: threeWays})
 	ab, _ := g.paths("a", "b")
 	before := g.status()
 	for name, bad := range map[string]string{

@@ -136,8 +136,7 @@ func withQueues(n int) testenv.LabConfig {
 // TestSecondGatewayIsRefusedAndTheFirstGoesOn names who is there already.
 func TestSecondGatewayIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	fs := testenv.BPFFSForTest(t)
-	first := start(t, setup{policy: allowAll, bpffs: fs})
-	first.silence()
+	first := quiet(t, setup{policy: allowAll, bpffs: fs})
 	again := *first
 	if said := again.refused(); !strings.Contains(said, "pid "+strconv.Itoa(first.proc.Pid())) {
 		t.Errorf("in the same run directory it said\n%s\nwithout the pid %d", said, first.proc.Pid())

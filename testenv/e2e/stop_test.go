@@ -31,7 +31,11 @@ func (g *gate) traces() map[string]string {
 		all[dev] = fmt.Sprintf("program %d, promiscuity %d, %v, MTU %d, offloads %v",
 			program, a.Promisc, a.Flags, a.MTU, get(g.lab.Gateway.Offloads(dev))(g.t))
 	}
-	for _, pattern := range []string{g.runDir(), g.runDir() + "/*", g.bpffs + "/*", g.bpffs + "/*/*", g.bpffs + "/*/*/*"} {
+	patterns := []string{g.runDir(), g.runDir() + "/*"}
+	if g.bpffs != "" {
+		patterns = append(patterns, g.bpffs+"/*", g.bpffs+"/*/*", g.bpffs+"/*/*/*")
+	}
+	for _, pattern := range patterns {
 		for _, path := range get(filepath.Glob(pattern))(g.t) {
 			all[path] = "is there"
 		}
@@ -77,8 +81,7 @@ func ordinaryPing(t testing.TB, g *gate) {
 func TestKilledGatewayLeavesItsWiresInTheirFailMode(t *testing.T) {
 	for _, fail := range []string{"closed", "open"} {
 		t.Run(fail, func(t *testing.T) {
-			g := start(t, setup{policy: policyA(), fail: fail, beat: time.Second, bpffs: testenv.BPFFSForTest(t)})
-			g.silence()
+			g := quiet(t, setup{policy: policyA(), fail: fail, beat: time.Second, bpffs: testenv.BPFFSForTest(t)})
 			ab, _ := g.paths("a", "b")
 			allowed, denied := probe(1, portAlways), probe(1, portNever)
 			ab.passes(allowed)
@@ -128,8 +131,7 @@ func (g *gate) awaitFailMode(fail string) {
 
 // TestKilledGatewayWithoutPinsCutsItsWires: its programs go with it.
 func TestKilledGatewayWithoutPinsCutsItsWires(t *testing.T) {
-	g := start(t, setup{policy: allowAll})
-	g.silence()
+	g := quiet(t, setup{policy: allowAll})
 	must(t, g.proc.Kill())
 	for _, dev := range g.lab.Ports {
 		eventually(t, "the program is gone from "+dev, func() bool {
