@@ -155,7 +155,7 @@ func (p *port) look(now *health, side int, worse func(State, string, ...any)) {
 	if now.mtu[side] > f.mtu {
 		worse(Degraded, "the MTU of %s has grown from %d to %d: longer frames than before may be dropped; restart the gateway", f.name, f.mtu, now.mtu[side])
 	}
-	if p.wire.conf.FailOpen && !takesRedirects(f.index) {
+	if p.wire.conf.FailOpen && !xdp.TakesRedirects(f.index) {
 		worse(Degraded, "%s takes no frames from the kernel's program, so the wire cannot fail open: on veth, the far end needs GRO, turned off and on again ('ethtool -K IF gro off gro on')", f.name)
 	}
 }

@@ -56,7 +56,7 @@ var neverImport = []struct {
 	{[]string{"classifier", "flowtable", "dataplane", "ctrl", "cmd"}, "testing", "what is shipped holds nothing of its tests"},
 	{[]string{"classifier", "flowtable", "dataplane"}, "github.com/google/gopacket", "its decoders allocate, and panic on hostile frames"},
 	{[]string{"classifier", "flowtable", "dataplane/packet", "dataplane/event", "dataplane/xsk"}, "log", "nothing is logged for a packet"},
-	{[]string{"classifier", "flowtable", "dataplane"}, "github.com/vishvananda/netlink/nl", "raw netlink has no place on the packet's path"},
+	{[]string{"classifier", "flowtable", "dataplane/packet", "dataplane/event", "dataplane/xsk"}, "github.com/vishvananda/netlink/nl", "raw netlink has no place on the packet's path"},
 	{[]string{"classifier", "flowtable", "dataplane", "ctrl", "cmd"}, "C", "CGO_ENABLED=0 must build"},
 }
 

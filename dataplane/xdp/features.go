@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package dataplane
+package xdp
 
 import (
 	"github.com/vishvananda/netlink"
@@ -17,10 +17,10 @@ const (
 	featureNDOTransmit = 1 << 2
 )
 
-// takesRedirects says whether an interface sends frames that an XDP program
+// TakesRedirects says whether an interface sends frames that an XDP program
 // redirects to it. One that does not loses them without a trace. A kernel that
 // cannot say is believed.
-func takesRedirects(index int) bool {
+func TakesRedirects(index int) bool {
 	features, known := xdpFeatures(index)
 	return !known || features&featureNDOTransmit != 0
 }
