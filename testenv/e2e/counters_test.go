@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -157,4 +158,30 @@ func TestOverloadIsCountedAndLosesNoFrameOfMemory(t *testing.T) {
 		}
 	}
 	g.stop()
+}
+
+// TestFullFlowTableKeepsTheFlowsThatItHas: of new ones, those without room are
+// dropped and counted.
+func TestFullFlowTableKeepsTheFlowsThatItHas(t *testing.T) {
+	g := quiet(t, setup{policy: threeWays, extra: "[flows]\ncapacity = 1024\n"})
+	client, server := connection(t, g.lab.Host("a"), g.lab.Host("b"), 80)
+	must(t, errors.Join(hello(client, server), hello(server, client)))
+	ab, _ := g.paths("a", "b")
+	const flows = 3000
+	passed := 0
+	for port := 0; port < flows; port += 100 {
+		var frames [][]byte
+		for i := range 100 {
+			frames = append(frames, probe(uint16(port+i), 53))
+		}
+		passed += len(ab.cross(frames...))
+	}
+	if passed < 1024-1 || passed > 2*1024 { // workers keep some more
+		t.Errorf("%d of %d flows were let through by a table for 1024", passed, flows)
+	}
+	g.counts(map[string]uint64{}, map[string]uint64{"a table_full": uint64(flows - passed)})
+	if f := g.status().Flows; f.Capacity != 1024 || f.Used != passed+1 {
+		t.Errorf("%+v, but %d flows and a connection passed", f, passed)
+	}
+	must(t, errors.Join(hello(client, server), hello(server, client)))
 }

@@ -4,21 +4,28 @@
 // binary as it is shipped, between hosts in network namespaces, and judge it by
 // what arrives at the far side.
 //
-//	transparent_test.go  what an allow-all wire passes, bit for bit, and what it refuses at the start
-//	policy_test.go       who reaches whom; unsolicited packets, rejections
+//	transparent_test.go  ordinary traffic over an allow-all wire
+//	frames_test.go       frames of every kind and size, bit for bit
+//	policy_test.go       who reaches whom; replies, and what only looks like one
+//	reject_test.go       what is answered, and how often
 //	protocols_test.go    tunnels, link control, every protocol and EtherType, [exceptions]
-//	fragments_test.go    datagrams in fragments, whole, broken and forged
+//	bypass_test.go       no way of writing a packet gets it past the policy to a real host
+//	fragments_test.go    datagrams in fragments: whole, broken and forged
 //	icmp_test.go         ICMP errors, and whose they are
 //	vlan_test.go         wires between VLANs
 //	reload_test.go       policies that change under traffic
-//	start_test.go        from the first attach to the first packet, and what keeps a gateway from starting
-//	stop_test.go         what is left behind, after a signal and after a crash
+//	start_test.go        from the first attach on, and what keeps a gateway from starting
+//	stop_test.go         what is left behind after a signal, and after a crash
 //	hang_test.go         a daemon that is stopped and goes on
-//	link_test.go         ports that lose their carrier, are taken down, or get more queues
+//	link_test.go         ports that lose their carrier, program or interface
+//	queues_test.go       queues that come, and queues without a socket
+//	multiqueue_test.go   conversations whose replies come by another queue or wire
 //	privileges_test.go   what the process may do
 //	commands_test.go     the verbs that talk to a running gateway
 //	counters_test.go     the counters add up, and agree with what the hosts saw
-//	multiqueue_test.go   conversations whose replies come by another queue
+//
+// gate_test.go starts gateways, crossing_test.go sends frames through them and
+// judges what comes out; kernel_test.go and netdev_test.go look into the kernel.
 //
 // Nothing here waits for a time to pass where it can wait for something to
 // happen: that a frame is dropped is known from a marker, which is sent after

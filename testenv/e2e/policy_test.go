@@ -5,11 +5,12 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"bulkhead/testenv"
 )
@@ -119,20 +120,7 @@ func TestHostsSeeWhatThePolicySays(t *testing.T) {
 // look tells what a program sees of a port.
 func look(ctx context.Context, t *testing.T, from *testenv.Host, network string, to netip.AddrPort) string {
 	t.Helper()
-	if network == "udp" {
-		return get(from.Probe(ctx, network, to))(t).String()
-	}
-	c, err := from.Dial(ctx, network, to)
-	switch {
-	case err == nil:
-		must(t, c.Close())
-		return "open"
-	case errors.Is(err, unix.ECONNREFUSED):
-		return "refused"
-	case ctx.Err() != nil:
-		return "silent"
-	}
-	return err.Error()
+	return get(from.Probe(ctx, network, to))(t).String()
 }
 
 // TestRepliesPassAndUnsolicitedPacketsDoNot tells replies of an allowed flow
@@ -202,101 +190,56 @@ func TestDeniedAttemptDoesNotBlockTheAllowedDirection(t *testing.T) {
 }
 
 // TestConnectionsOlderThanTheGateway are judged by the policy if it is so
-// configured, and else dropped until they begin anew.
+// configured, whoever of the two speaks first, and else dropped.
 func TestConnectionsOlderThanTheGateway(t *testing.T) {
-	for midstream, survives := range map[string]bool{"drop": false, "policy": true} {
-		t.Run(midstream, func(t *testing.T) {
-			g := prepare(t, setup{policy: threeWays, extra: "[flows]\nmidstream = \"" + midstream + "\"\n"})
-			a, b := g.lab.Host("a"), g.lab.Host("b")
+	for _, c := range []struct {
+		name, midstream string
+		clientFirst     bool
+	}{
+		{"dropped by default", "drop", true},
+		{"the client goes on", "policy", true},
+		{"the server goes on", "policy", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := prepare(t, setup{policy: threeWays, extra: "[flows]\nmidstream = \"" + c.midstream + "\"\n"})
 			must(t, g.lab.Join())
-			get(b.ServeTCPEcho(80))(t)
-			c := get(a.Dial(soon(t), "tcp", both(b, 80)[0]))(t)
-			defer c.Close()
-			must(t, c.SetDeadline(time.Now().Add(patience)))
-			echo := func() error {
-				_, err := c.Write([]byte("hello"))
-				if err == nil {
-					_, err = c.Read(make([]byte, 5))
-				}
-				return err
-			}
-			must(t, echo())
+			client, server := connection(t, g.lab.Host("a"), g.lab.Host("b"), 80)
+			must(t, errors.Join(hello(client, server), hello(server, client)))
 			must(t, g.lab.Unjoin())
 			g.run()
-			if survives {
-				must(t, echo())
+			first, second := client, server
+			if !c.clientFirst {
+				first, second = server, client
+			}
+			if c.midstream == "policy" {
+				must(t, errors.Join(hello(first, second), hello(second, first)))
 				return
 			}
-			_, err := c.Write([]byte("hello"))
+			_, err := first.Write([]byte("hello"))
 			must(t, err)
 			eventually(t, "its segments are dropped", func() bool { return g.dropped()["a midstream"] > 1 }) // and the next try as well
 		})
 	}
 }
 
-// TestRejectionsAreFewForEachSource floods rejected ports: the gateway's own
-// packets are bounded, and one source's flood leaves the others their answers.
-func TestRejectionsAreFewForEachSource(t *testing.T) {
-	g := quiet(t, setup{policy: `default = "deny"
-[[rule]]
-name = "no"
-from = "any"
-to = "any"
-services = ["any"]
-action = "reject"`})
-	ab, ba := g.paths("a", "b") // ba sees what comes back to a
-	began := time.Now()
-	const asked = 400
-	for port := range uint16(asked) {
-		ab.drops(fromA(toB4, testenv.UDP{Src: 1000 + port, Dst: 514}))
+// connection is a TCP connection between two hosts.
+func connection(t *testing.T, from, to *testenv.Host, port uint16) (client, server net.Conn) {
+	t.Helper()
+	l := get(to.Listen("tcp", fmt.Sprintf(":%d", port)))(t)
+	client = get(from.Dial(soon(t), "tcp", both(to, port)[0]))(t)
+	server = get(l.Accept())(t)
+	for _, c := range []net.Conn{client, server} {
+		t.Cleanup(func() { _ = c.Close() })
+		must(t, c.SetDeadline(time.Now().Add(patience)))
 	}
-	answers := len(ba.cross())
-	const burst, perSecond = 20, 10
-	if most := burst + perSecond*int(time.Since(began)/time.Second+1); answers < burst/2 || answers > most {
-		t.Errorf("%d answers to %d packets of one source within %v, want up to %d", answers, asked, time.Since(began), most)
-	}
-	ab.drops(fromA(testenv.IPv4{Src: netip.MustParseAddr("198.18.0.77")}, testenv.UDP{Src: 1, Dst: 514}))
-	if n := len(ba.cross()); n != 1 {
-		t.Errorf("%d answers to another source, want 1", n)
-	}
-	if n := g.wire().A.Answered; n != uint64(answers+1) {
-		t.Errorf("the gateway says that it answered %d times, %d answers came", n, answers+1)
-	}
+	return client, server
 }
 
-// TestRejectionsAnswerOnlyWhatMayBeAnswered: RFC 1122 and RFC 4443.
-func TestRejectionsAnswerOnlyWhatMayBeAnswered(t *testing.T) {
-	g := quiet(t, setup{policy: `default = "deny"
-[[rule]]
-name = "no"
-from = "any"
-to = "any"
-services = ["any"]
-action = "reject"`})
-	ab, ba := g.paths("a", "b") // ba sees what comes back to a
-	group := testenv.IPv4{Dst: netip.MustParseAddr("239.1.2.3")}
-	for name, c := range map[string]struct {
-		frame   []byte
-		answers int
-	}{
-		"udp":                 {fromA(toB4, testenv.UDP{Dst: 9}), 1},
-		"udp in v6":           {fromA(toB6, testenv.UDP{Dst: 9}), 1},
-		"udp behind a tag":    {fromA(testenv.Tag(10), toB4, testenv.UDP{Dst: 9}), 1},
-		"syn":                 {fromA(toB4, testenv.TCP{Src: 5, Dst: 9, Flags: testenv.SYN}), 1},
-		"echo request":        {fromA(toB4, testenv.ICMP{Type: 8}), 1},
-		"rst":                 {fromA(toB4, testenv.TCP{Src: 6, Dst: 9, Flags: testenv.RST}), 0},
-		"ack of no flow":      {fromA(toB4, testenv.TCP{Src: 7, Dst: 9, Flags: testenv.ACK}), 0},
-		"icmp error":          {fromA(toB4, testenv.ICMP{Type: 3}, testenv.IPv4{Src: addrB4, Dst: addrA4}, testenv.UDP{}), 0},
-		"first fragment":      {fromA(testenv.IPv4{MF: true}, testenv.UDP{Dst: 9}, testenv.Bytes("fragment")), 0},
-		"group":               {fromA(group, testenv.UDP{Dst: 9}), 0},
-		"broadcast":           {testenv.Frame(testenv.Ether{Src: macA, Dst: testenv.Broadcast}, toB4, testenv.UDP{Dst: 9}), 0},
-		"from nobody":         {fromA(testenv.IPv4{Src: netip.IPv4Unspecified()}, testenv.UDP{Dst: 9}), 0},
-		"unknown ethertype":   {fromA(testenv.Bytes("what is this")), 0},
-		"wrong IPv4 checksum": {fromA(testenv.IPv4{BadChecksum: true}, testenv.UDP{Dst: 9}), 0},
-	} {
-		ab.drops(c.frame)
-		if got := ba.cross(); len(got) != c.answers {
-			t.Errorf("%s: answers %v, want %d", name, hexes(got), c.answers)
-		}
+// hello says something at one end of a connection and hears it at the other.
+func hello(from, to net.Conn) error {
+	if _, err := from.Write([]byte("hello")); err != nil {
+		return err
 	}
+	_, err := io.ReadFull(to, make([]byte, 5))
+	return err
 }

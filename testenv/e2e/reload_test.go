@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bulkhead/ctrl/api"
 	"bulkhead/testenv"
 )
@@ -118,19 +120,8 @@ func TestBadPolicyChangesNothing(t *testing.T) {
 // that does not pass, and rejection tells the hosts.
 func TestRevokedConversationEndsAtOnce(t *testing.T) {
 	g := start(t, setup{policy: allowAll})
-	a, b := g.lab.Host("a"), g.lab.Host("b")
-	get(b.ServeTCPEcho(80))(t)
-	c := get(a.Dial(soon(t), "tcp", both(b, 80)[0]))(t)
-	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(patience)))
-	echo := func() error {
-		if _, err := c.Write([]byte("hello")); err != nil {
-			return err
-		}
-		_, err := c.Read(make([]byte, 5))
-		return err
-	}
-	must(t, echo())
+	client, server := connection(t, g.lab.Host("a"), g.lab.Host("b"), 80)
+	must(t, hello(client, server))
 	ab, ba := g.paths("a", "b")
 	udp, reply := fromA(toB4, testenv.UDP{Src: 1, Dst: 53}), fromB(toA4, testenv.UDP{Src: 53, Dst: 1})
 	ab.passes(udp)
@@ -144,8 +135,10 @@ from = "any"
 to = "any"
 services = ["web"]
 action = "reject"`)
-	if err := echo(); err == nil || strings.Contains(err.Error(), "timeout") {
-		t.Errorf("a conversation that is rejected now: %v, want a reset", err)
+	_, err := client.Write([]byte("hello"))
+	must(t, err)
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("a connection that is rejected now: %v, want a reset", err)
 	}
 	ab.drops(udp)
 	ba.drops(reply)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
 	"bulkhead/testenv"
@@ -61,11 +62,19 @@ func TestSignalsLeaveNothingBehind(t *testing.T) {
 			if during := g.traces(); len(during) == len(before) {
 				t.Errorf("while it runs there is nothing to be left behind: %v", during)
 			}
+			program := ebpf.ProgramID(attributes(t, g.lab.Gateway, "w0").Xdp.ProgId)
 			must(t, g.proc.Signal(sig))
 			if code, err := g.proc.Wait(soon(t)); err != nil || code != 0 {
 				t.Errorf("ended with code %d: %v; its log:\n%s", code, err, g.proc.Log())
 			}
 			g.isAsBefore(before)
+			eventually(t, "the program is unloaded", func() bool {
+				p, err := ebpf.NewProgramFromID(program)
+				if err == nil {
+					must(t, p.Close())
+				}
+				return err != nil
+			})
 		})
 	}
 }
@@ -127,6 +136,23 @@ func (g *gate) awaitFailMode(fail string) {
 		}
 		return now.failClosed > before.failClosed
 	}, func() any { return g.kernel("w0") })
+}
+
+// TestKilledGatewayLeavesAnOpenTrunkPassing from one VLAN of an interface to the
+// other, by the kernel alone.
+func TestKilledGatewayLeavesAnOpenTrunkPassing(t *testing.T) {
+	lab := twoHosts()
+	lab.Ports = lab.Ports[:1]
+	g := quiet(t, setup{lab: lab, wires: []string{"w0@10:w0@20"}, fail: "open", beat: time.Second, bpffs: testenv.BPFFSForTest(t)})
+	must(t, g.proc.Kill())
+	from, to := g.end("a"), g.end("a")
+	in, out := fromA(testenv.Tag(10), toB4, testenv.UDP{}), fromA(testenv.Tag(20), toB4, testenv.UDP{})
+	eventually(t, "frames pass", func() bool {
+		must(t, from.Send(in))
+		return to.RecvFrame(out, 50*time.Millisecond) == nil
+	}, func() any { return g.kernel("w0") })
+	must(t, from.Send(fromA(testenv.Tag(30), toB4, testenv.UDP{})))
+	eventually(t, "frames of other VLANs do not", func() bool { return g.kernel("w0").noLane > 0 })
 }
 
 // TestKilledGatewayWithoutPinsCutsItsWires: its programs go with it.
