@@ -21,12 +21,12 @@ func TestRepliesByAnotherQueueBelongToTheirFlow(t *testing.T) {
 		syn := testenv.TCP{Src: 5000 + port, Dst: 80, Seq: 100, Flags: testenv.SYN}
 		synAck := testenv.TCP{Src: 80, Dst: 5000 + port, Seq: 500, Ack: 101, Flags: testenv.SYN | testenv.ACK}
 		ack := testenv.TCP{Src: 5000 + port, Dst: 80, Seq: 101, Ack: 501, Flags: testenv.ACK}
-		onCPU(t, there, func() { ab.passes(fromA(toB4, syn), fromA(toB6, testenv.UDP{Src: port, Dst: 53})) })
-		onCPU(t, back, func() {
+		onQueue(t, there, func() { ab.passes(fromA(toB4, syn), fromA(toB6, testenv.UDP{Src: port, Dst: 53})) })
+		onQueue(t, back, func() {
 			ba.passes(fromB(toA4, synAck), fromB(toA6, testenv.UDP{Src: 53, Dst: port}))
 			ba.drops(fromB(toA6, testenv.UDP{Src: 54, Dst: port}))
 		})
-		onCPU(t, back, func() { ab.passes(fromA(toB4, ack)) })
+		onQueue(t, back, func() { ab.passes(fromA(toB4, ack)) })
 	}
 	if n := g.status().Flows.Used; n != 150 { // a denied one each
 		t.Errorf("%d flows in the table, want 150", n)
@@ -81,8 +81,8 @@ func TestPolicyChangesForAllQueuesAtOnce(t *testing.T) {
 			policy, allowed, denied = policyB(), portB, portA
 		}
 		g.apply(policy)
-		for cpu := range 2 {
-			onCPU(t, cpu, func() {
+		for queue := range 2 {
+			onQueue(t, queue, func() {
 				ab.passes(probe(1, allowed))
 				ab.drops(probe(1, denied))
 			})
